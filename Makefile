@@ -1,0 +1,44 @@
+# Every check and job of the project. `make help` lists them.
+PY := .venv/bin/python
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help check format lint types imports test test-sdk test-image test-all lock bench wheel
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+check: lint types imports test ## lint, types, import contracts and the fast tests
+
+format: ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: ## ruff, ansible-lint, shell syntax
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	sh -n bootstrap
+
+types: ## mypy, strict
+	$(BIN)/mypy
+
+imports: ## import contracts
+	$(BIN)/lint-imports
+
+test: ## the fast tests: no network, no Docker, no sleep
+	$(BIN)/pytest
+
+test-sdk: ## the real clearml client against a live server
+	$(BIN)/pytest -m sdk
+
+test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
+	$(BIN)/pytest -m image
+
+test-all: check test-sdk test-image ## everything
+
+lock: ## pin versions and hashes again
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header -q server/pyproject.toml provisioning/pyproject.toml requirements-dev.in -o requirements.lock
+
+wheel: ## the server's wheel into dist/
+	$(PY) -m build --wheel --no-isolation --outdir dist server

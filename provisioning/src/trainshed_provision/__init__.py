@@ -1,0 +1,1 @@
+"""Bakes Trainshed images, launches them and proves what runs."""

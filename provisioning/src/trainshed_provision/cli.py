@@ -1,0 +1,60 @@
+"""`shed`: parses and calls. One table of commands, one place where errors become exit codes."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from trainshed_provision.errors import Exit, ShedError
+
+# verb -> module. Imported only when asked for, so that `shed --help` answers at once.
+COMMANDS = {
+    "bake": "trainshed_provision.commands.bake",
+    "launch": "trainshed_provision.commands.launch",
+    "status": "trainshed_provision.commands.status",
+    "check": "trainshed_provision.commands.check",
+    "stop": "trainshed_provision.commands.stop",
+    "destroy": "trainshed_provision.commands.destroy",
+}
+
+EPILOG = "exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="shed", description="Bake, launch and check Trainshed images.", epilog=EPILOG, allow_abbrev=False
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every external command")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for verb, module_name in COMMANDS.items():
+        module = importlib.import_module(module_name)
+        sub = verbs.add_parser(verb, help=module.HELP, description=module.__doc__, allow_abbrev=False)
+        module.add_arguments(sub)
+        sub.set_defaults(call=getattr(module, verb))
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, format="%(message)s")
+    try:
+        return int(options.call(options))
+    except ShedError as error:
+        print(f"shed: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"      {error.hint}", file=sys.stderr)
+        return int(error.code)
+    except KeyboardInterrupt:
+        print("shed: interrupted", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+    except Exception:  # noqa: BLE001 - the process edge: a bug becomes a log that can be sent to us
+        return _crash()
+
+
+def _crash() -> int:
+    handle, name = tempfile.mkstemp(prefix="shed-crash-", suffix=".log")
+    with os.fdopen(handle, "w") as log:
+        log.write(f"shed {' '.join(sys.argv[1:])}\npython {sys.version}\n\n{traceback.format_exc()}")
+    print(f"shed: this is a bug; what happened is in {Path(name)}", file=sys.stderr)
+    return int(Exit.CRASH)

@@ -1,0 +1,1 @@
+"""Where a Trainshed can run: each target executes what the commands ask for."""

@@ -1,0 +1,1 @@
+"""Trainshed: an experiment server that speaks the ClearML REST API."""
