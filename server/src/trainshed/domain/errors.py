@@ -1,0 +1,108 @@
+"""Every error a caller can meet, in one table: symbol -> (code, subcode, message).
+
+The pair (code, subcode) is what clients judge by; the name is the contract's. The HTTP status equals the code. 501 and
+above never appear: the client would repeat such a call for ever without a pause.
+"""
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class _Row(NamedTuple):
+    code: int
+    subcode: int
+    message: str
+
+
+class Fault(Enum):
+    """The errors of the contract that this server raises."""
+
+    NOT_SUPPORTED = _Row(400, 1, "this endpoint is not supported for the requested version")
+    INVALID_PATH_VERSION = _Row(400, 2, "the version in the request path is not valid")
+    INVALID_HEADERS = _Row(400, 5, "invalid headers")
+    IMPERSONATION_ERROR = _Row(400, 6, "this user may not act as another")
+    BAD_REQUEST = _Row(400, 0, "bad request")
+    VALIDATION_ERROR = _Row(400, 12, "the request does not validate")
+    INVALID_REGEX = _Row(400, 21, "invalid regular expression")
+    BATCH_EMPTY = _Row(400, 17, "the batch contains no items")
+    INVALID_ACCESS_KEY = _Row(400, 75, "access key not found for this user")
+    INVALID_TASK_ID = _Row(400, 101, "invalid task id")
+    TASK_VALIDATION_ERROR = _Row(400, 102, "the task does not validate")
+    INVALID_TASK_STATUS = _Row(400, 110, "the task's status does not allow this")
+    TASK_CANNOT_BE_DELETED = _Row(400, 123, "the task cannot be deleted")
+    EVENTS_NOT_ADDED = _Row(400, 131, "no event was added")
+    INVALID_MODEL_ID = _Row(400, 201, "invalid model id")
+    MODEL_IS_READY = _Row(400, 203, "the model is published")
+    MODEL_IN_USE = _Row(400, 205, "the model is in use")
+    MODEL_CREATING_TASK_EXISTS = _Row(400, 206, "the task that created the model is published")
+    INVALID_USER_ID = _Row(400, 301, "invalid user id")
+    INVALID_PROJECT_ID = _Row(400, 401, "invalid project id")
+    PROJECT_HAS_TASKS = _Row(400, 402, "the project has tasks")
+    PROJECT_HAS_MODELS = _Row(400, 405, "the project has models")
+    INVALID_PROJECT_NAME = _Row(400, 407, "invalid project name")
+    CANNOT_UPDATE_PROJECT_LOCATION = _Row(400, 408, "an update cannot move a project: use projects.move")
+    PROJECT_PATH_TOO_DEEP = _Row(400, 409, "the project is nested too deeply")
+    INVALID_QUEUE_ID = _Row(400, 701, "invalid queue id")
+    NO_DEFAULT_QUEUE = _Row(400, 707, "there is no default queue")
+    DATA_VALIDATION_ERROR = _Row(400, 800, "the data does not validate")
+    NOT_UNIQUE = _Row(400, 801, "a unique value exists already")
+    INVALID_SCROLL_ID = _Row(400, 1104, "invalid scroll id")
+    UNAUTHORIZED = _Row(401, 0, "unauthorized")
+    BAD_AUTH_TYPE = _Row(401, 10, "this kind of authorization is not supported")
+    NO_CREDENTIALS = _Row(401, 20, "no credentials were sent")
+    BAD_CREDENTIALS = _Row(401, 21, "the credentials cannot be read")
+    INVALID_CREDENTIALS = _Row(401, 22, "the credentials are wrong")
+    INVALID_TOKEN = _Row(401, 30, "the token is not valid")
+    BLOCKED_TOKEN = _Row(401, 31, "the token was revoked")
+    ROLE_NOT_ALLOWED = _Row(403, 20, "this role may not call this endpoint")
+    NO_WRITE_PERMISSION = _Row(403, 21, "public objects cannot be changed")
+    UNKNOWN_ENDPOINT = _Row(404, 0, "no such endpoint")
+    NOT_FOUND = _Row(404, 0, "not found")
+    TOO_LARGE = _Row(413, 0, "the request is too large")
+    INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
+    LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")
+    UNAVAILABLE = _Row(500, 102, "the store is not available")
+
+    @property
+    def code(self) -> int:
+        return self.value.code
+
+    @property
+    def subcode(self) -> int:
+        return self.value.subcode
+
+
+class ApiError(Exception):
+    """A call that fails by the contract.
+
+    detail: added to the fault's message, for people. data: the `error_data` object of the reply.
+    """
+
+    def __init__(self, fault: Fault, detail: str = "", **data: Any) -> None:
+        super().__init__(f"{fault.value.message}: {detail}" if detail else fault.value.message)
+        self.fault = fault
+        self.data = data
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class StoreError(Exception):
+    """An engine failed. Ports promise that nothing else of an engine's errors comes out of them."""
+
+
+class NotFound(StoreError):
+    """The document or blob is not there."""
+
+
+class Duplicate(StoreError):
+    """The id, or a value that must be unique, exists already."""
+
+
+class StoreFull(StoreError):
+    """No space is left: nothing was written."""
+
+
+class InvalidRegex(StoreError):
+    """A Regex filter's pattern cannot be compiled."""

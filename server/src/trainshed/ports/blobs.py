@@ -1,0 +1,53 @@
+"""The Blobs port: what the file server keeps."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """size: bytes. modified: UTC. etag: changes whenever the content does (no quotes)."""
+
+    key: str
+    size: int
+    modified: datetime
+    etag: str
+
+
+class BlobReader(Protocol):
+    """An open blob: it stays readable, whole and the same, when the key is replaced or deleted meanwhile."""
+
+    info: BlobInfo
+
+    def chunks(self, start: int, length: int) -> Iterator[bytes]:
+        """Bytes [start, start + length) in pieces of bounded size."""
+        ...
+
+
+class Blobs(Protocol):
+    """Files by key. A key is a relative path of plain segments (domain.paths.blob_key makes and checks it).
+
+    - put() is all or nothing: a reader sees the former content or the whole new one, durable when put returns.
+      An interrupted put leaves nothing behind.
+    - Memory is constant whatever the size; nothing is copied to a second place first.
+    - Safe from any thread and several processes. Errors: NotFound, StoreFull, StoreError.
+    """
+
+    def put(self, key: str, content: Iterable[bytes]) -> BlobInfo:
+        """Store the content under the key, replacing what is there. What `content` raises comes out, nothing is kept."""
+        ...
+
+    def info(self, key: str) -> BlobInfo:
+        """Raises NotFound."""
+        ...
+
+    def open(self, key: str) -> AbstractContextManager[BlobReader]:
+        """Open for reading. Raises NotFound."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the file. Raises NotFound."""
+        ...

@@ -1,0 +1,109 @@
+"""The Documents port: everything that is not a time series or a file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Sort
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """What an engine must know of a collection before the first document.
+
+    columns: paths that are filtered or sorted often. indexes: groups of columns, most selective first.
+    unique: groups of columns whose values together appear once.
+    """
+
+    columns: tuple[Path, ...] = ()
+    indexes: tuple[tuple[Path, ...], ...] = ()
+    unique: tuple[tuple[Path, ...], ...] = ()
+
+
+_PROJECT, _UPDATED, _NAME, _COMPANY, _PARENT = ("project",), ("last_update",), ("name",), ("company",), ("parent",)
+
+# The registry of collections. Documents of one collection share a shape; its fields are described with its service.
+COLLECTIONS: dict[str, Collection] = {
+    "tasks": Collection(
+        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("status",), ("type",), ("user",), ("created",)),
+        indexes=((_PROJECT, _UPDATED), (_UPDATED,), (_PARENT,), (("status",), _UPDATED)),
+    ),
+    "models": Collection(
+        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("task",), ("uri",), ("ready",), ("created",)),
+        indexes=((_PROJECT, _UPDATED), (_UPDATED,), (("task",),), (("uri",),)),
+    ),
+    "projects": Collection(
+        columns=(_COMPANY, _NAME, _PARENT, _UPDATED),
+        indexes=((_PARENT,),),
+        unique=((_COMPANY, _NAME),),
+    ),
+    "queues": Collection(columns=(_COMPANY, _NAME), unique=((_COMPANY, _NAME),)),
+    "users": Collection(columns=(_COMPANY, _NAME)),
+    "credentials": Collection(columns=(("user",),), indexes=((("user",),),)),
+    "settings": Collection(),
+}
+
+
+class Documents(Protocol):
+    """A store of JSON documents in named collections (COLLECTIONS).
+
+    A document is a dict of JSON values with a string under "id", unique in its collection. Dates are strings in
+    one fixed format (domain.dates), so that their order as text is their order in time.
+
+    - Documents given and returned are copies: neither side sees the other's later changes.
+    - Each call is atomic and durable when it returns; a reader sees a call's whole effect or none of it.
+    - Every method is safe to call from any thread and from several processes on one store.
+    - Listings are totally ordered: by `sort`, then by id ascending. All engines give the same order: null and missing
+      last, numbers before strings, strings by code point.
+    - Errors: NotFound and Duplicate as named at the method, InvalidRegex from any filter, StoreFull from any write,
+      StoreError for the engine's own failures. An unknown collection is a KeyError: a bug of the caller.
+    """
+
+    def insert(self, collection: str, document: Document) -> None:
+        """Add a new document. Raises Duplicate."""
+        ...
+
+    def get(self, collection: str, document_id: str) -> Document | None:
+        """The document with this id, or None."""
+        ...
+
+    def find(
+        self,
+        collection: str,
+        where: Filter = EVERYTHING,
+        *,
+        sort: Sequence[Sort] = (),
+        page: Page = Page(),
+    ) -> list[Document]:
+        """The documents that match, in order."""
+        ...
+
+    def count(self, collection: str, where: Filter = EVERYTHING) -> int:
+        """How many documents match."""
+        ...
+
+    def distinct(self, collection: str, path: Path, where: Filter = EVERYTHING) -> list[Any]:
+        """The different values other than null at path among the documents that match, sorted; of a list, its members."""
+        ...
+
+    def update(self, collection: str, document_id: str, change: Callable[[Document], None]) -> Document:
+        """Change one document in place under a lock or by compare-and-swap; return what was stored.
+
+        `change` gets a copy and alters it. It may be called more than once, so it must not have other effects; what it
+        raises leaves the document untouched and comes out. Raises NotFound, and Duplicate for a unique value.
+        """
+        ...
+
+    def update_many(self, collection: str, where: Filter, change: Callable[[Document], None]) -> int:
+        """Change every document that matches, in one atomic step; return how many. As update."""
+        ...
+
+    def delete(self, collection: str, where: Filter) -> int:
+        """Remove the documents that match; return how many."""
+        ...
+
+    def close(self) -> None:
+        """Release the store. Further calls are errors of the caller."""
+        ...

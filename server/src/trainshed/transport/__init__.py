@@ -1,0 +1,1 @@
+"""HTTP: decode, authenticate, call one service function, encode."""

@@ -1,0 +1,64 @@
+"""The form of every reply: {"meta": {...}, "data": {...}}, errors included.
+
+Clients look at meta.result_code in one place and at the HTTP status in another, so both agree. A reply without a whole
+`meta` sends the client into an endless loop: nothing but this module makes replies of the API.
+"""
+
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from trainshed.domain.errors import ApiError
+from trainshed.domain.ids import new_id
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """What was asked for and what answers. Versions are text: the client's parser refuses integers."""
+
+    name: str = ""
+    requested_version: str = "1.0"
+    actual_version: str = "1.0"
+
+
+class _Meta(msgspec.Struct):
+    id: str
+    trx: str
+    endpoint: Endpoint
+    result_code: int = 200
+    result_subcode: int = 0
+    result_msg: str = "OK"
+    error_stack: str = ""
+    error_data: dict[str, Any] = {}
+
+
+class _Envelope(msgspec.Struct):
+    meta: _Meta
+    data: Any
+
+
+def success(data: Any, endpoint: Endpoint) -> Response:
+    """200 with `data`, which msgspec can encode."""
+    request_id = new_id()
+    return _reply(_Envelope(_Meta(request_id, request_id, endpoint), data))
+
+
+def failure(error: ApiError, endpoint: Endpoint = Endpoint()) -> Response:
+    """The error's code as HTTP status and in meta."""
+    request_id = new_id()
+    meta = _Meta(
+        request_id,
+        request_id,
+        endpoint,
+        error.fault.code,
+        error.fault.subcode,
+        error.message,
+        error_data=error.data,
+    )
+    return _reply(_Envelope(meta, {}))
+
+
+def _reply(envelope: _Envelope) -> Response:
+    return Response(_encode(envelope), envelope.meta.result_code, content_type="application/json")
