@@ -1,0 +1,65 @@
+"""What one rule says about one image or machine."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+# Where a rule can be asked: F = the offline tree, Q = a booted machine.
+Where = Literal["F", "Q"]
+
+
+class Output(Protocol):
+    """What a command on a host left."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Host(Protocol):
+    """The part of a Testinfra host that rules use: commands, as root."""
+
+    def run(self, command: str, *args: str) -> Output:
+        """Run a shell command; each %s in it is replaced by one quoted argument."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check saw. file: path or command looked at; found and wanted: one line each, for a person."""
+
+    ok: bool
+    file: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One row of the registry. where: the letters of the places it can be asked, "F", "Q" or "FQ"."""
+
+    title: str
+    where: str
+    check: Callable[[Host], Finding]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finding with the id of its rule; the same id offline and on a booted machine."""
+
+    rule: str
+    title: str
+    where: Where
+    ok: bool
+    file: str
+    found: str
+    wanted: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name, ready for json.dumps."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """One line for a person."""
+        if self.ok:
+            return f"ok    {self.rule}  {self.title}"
+        return f"FAIL  {self.rule}  {self.title}: {self.file}: found {self.found!r}, wanted {self.wanted}"
