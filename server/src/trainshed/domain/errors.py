@@ -59,6 +59,7 @@ class Fault(Enum):
     UNKNOWN_ENDPOINT = _Row(404, 0, "no such endpoint")
     NOT_FOUND = _Row(404, 0, "not found")
     TOO_LARGE = _Row(413, 0, "the request is too large")
+    RANGE_NOT_SATISFIABLE = _Row(416, 0, "the file has no such range")
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")
     UNAVAILABLE = _Row(500, 102, "the store is not available")
@@ -102,6 +103,10 @@ class Duplicate(StoreError):
 
 class StoreFull(StoreError):
     """No space is left: nothing was written."""
+
+
+class InvalidKey(StoreError):
+    """No file can have this key: it names a folder, or runs through a file, or the engine cannot hold the name."""
 
 
 class InvalidRegex(StoreError):

@@ -33,11 +33,16 @@ class Blobs(Protocol):
     - put() is all or nothing: a reader sees the former content or the whole new one, durable when put returns.
       An interrupted put leaves nothing behind.
     - Memory is constant whatever the size; nothing is copied to a second place first.
-    - Safe from any thread and several processes. Errors: NotFound, StoreFull, StoreError.
+    - A key is a file or a folder of files, never both: what would make it both is InvalidKey. Folders come and go with
+      the files in them.
+    - Safe from any thread and several processes. Errors: NotFound, InvalidKey, StoreFull, StoreError.
     """
 
     def put(self, key: str, content: Iterable[bytes]) -> BlobInfo:
-        """Store the content under the key, replacing what is there. What `content` raises comes out, nothing is kept."""
+        """Store the content under the key, replacing what is there. What `content` raises comes out, nothing is kept.
+
+        Raises InvalidKey, StoreFull.
+        """
         ...
 
     def info(self, key: str) -> BlobInfo:

@@ -1,0 +1,49 @@
+"""Names of stored files: a key is a relative path of plain segments, which cannot leave whatever root it is put under."""
+
+import re
+
+from trainshed.domain.errors import ApiError, Fault
+
+# The client cuts a segment at 250 characters, and a character is up to four bytes.
+MAX_SEGMENT_BYTES = 1024
+# A path is at most this long on Linux.
+MAX_KEY_BYTES = 4096
+
+# Not for a name that people see, and a header or a log line could be forged with them.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def blob_key(raw: str) -> str:
+    """The key of the file called `raw`, with or without a leading slash.
+
+    The name is literal: the client uploads names that are percent-encoded in part and quotes them once more in the link,
+    so unquoting here would make another file of it. Empty segments and "." count for nothing, as in any path.
+    Raises ApiError VALIDATION_ERROR.
+    """
+    segments = [segment for segment in raw.split("/") if segment not in ("", ".")]
+    if problem := _problem(segments):
+        raise ApiError(Fault.VALIDATION_ERROR, f"file name {raw[:200]!r}: {problem}")
+    return "/".join(segments)
+
+
+def _problem(segments: list[str]) -> str | None:
+    if not segments:
+        return "it is empty"
+    try:
+        lengths = [len(segment.encode()) for segment in segments]
+    except UnicodeEncodeError:
+        return "it is not valid text"
+    if max(lengths) > MAX_SEGMENT_BYTES or sum(lengths) + len(lengths) > MAX_KEY_BYTES:
+        return "it is too long"
+    return next(filter(None, map(_segment_problem, segments)), None)
+
+
+def _segment_problem(segment: str) -> str | None:
+    if segment == "..":
+        return '".." leads out of the folder'
+    if "\\" in segment:
+        return "a backslash is a separator on some systems"
+    if _DRIVE.match(segment):
+        return "a drive letter leads out of the folder on some systems"
+    return "it has control characters" if _CONTROL.search(segment) else None
