@@ -1,0 +1,1 @@
+"""The embedded engines: one SQLite file each for documents, cache and events."""

@@ -1,0 +1,166 @@
+"""What every store on SQLite relies on: modes, transactions, schema versions, translated errors."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from trainshed.adapters.sqlite.connection import Database
+from trainshed.domain.errors import Duplicate, StoreError, StoreFull
+
+SCHEMA = (("CREATE TABLE word (text TEXT PRIMARY KEY) STRICT",),)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "words.db", durable=False, migrations=SCHEMA)
+    yield database
+    database.close()
+
+
+def words(database: Database) -> list[str]:
+    with database.read() as connection:
+        return [text for (text,) in connection.execute("SELECT text FROM word ORDER BY text")]
+
+
+def insert(database: Database, *texts: str) -> None:
+    with database.write() as connection:
+        connection.executemany("INSERT INTO word VALUES (?)", [(text,) for text in texts])
+
+
+def test_files_are_private(database: Database, tmp_path: Path) -> None:
+    insert(database, "a")
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "words.db": 0o600,
+        "words.db-wal": 0o600,
+        "words.db-shm": 0o600,
+    }
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+def test_pragmas(tmp_path: Path, durable: bool, level: int) -> None:
+    database = Database(tmp_path / "a.db", durable=durable, migrations=SCHEMA)
+    with database.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    database.close()
+
+
+def test_an_exception_undoes_the_block_and_comes_out(database: Database) -> None:
+    def insert_and_fail() -> None:
+        with database.write() as connection:
+            connection.execute("INSERT INTO word VALUES ('lost')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        insert_and_fail()
+    insert(database, "kept")
+    assert words(database) == ["kept"]
+
+
+def test_a_reader_sees_one_state(database: Database) -> None:
+    insert(database, "before")
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM word").fetchone() == (1,)
+        insert(database, "after")
+        assert connection.execute("SELECT count(*) FROM word").fetchone() == (1,)
+    assert words(database) == ["after", "before"]
+
+
+def test_errors_are_translated(database: Database) -> None:
+    insert(database, "one")
+    with pytest.raises(Duplicate):
+        insert(database, "two", "one")
+    with pytest.raises(StoreError, match="syntax error"), database.write() as connection:
+        connection.execute("NONSENSE")
+    assert words(database) == ["one"]
+
+
+def test_a_full_disk_is_storefull_and_ends(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(StoreFull):
+        insert(database, "x" * 100_000)
+    assert words(database) == []
+    with database.write() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    insert(database, "y")
+    assert words(database) == ["y"]
+
+
+def test_a_missing_folder_is_a_storeerror(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        Database(tmp_path / "none" / "a.db", durable=False)
+
+
+def test_migrations_run_once_and_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    second = ("ALTER TABLE word ADD COLUMN note TEXT",)
+    Database(path, durable=False, migrations=SCHEMA).close()
+    for _ in range(2):
+        Database(path, durable=False, migrations=(*SCHEMA, second)).close()
+    with pytest.raises(StoreError, match="newer release"):
+        Database(path, durable=False, migrations=SCHEMA)
+
+
+def test_a_failed_migration_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with pytest.raises(StoreError):
+        Database(path, durable=False, migrations=(*SCHEMA, ("CREATE TABLE other (a)", "NONSENSE")))
+    Database(path, durable=False, migrations=SCHEMA).close()
+
+
+def test_threads_take_turns_to_write(database: Database) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: insert(database, f"{number:03}"), range(100)))
+    assert words(database) == [f"{number:03}" for number in range(100)]
+
+
+def test_many_may_create_the_file_together(tmp_path: Path) -> None:
+    def open_and_insert(text: str) -> None:
+        database = Database(tmp_path / "a.db", durable=False, migrations=SCHEMA)
+        insert(database, text)
+        database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_and_insert, map(str, range(24))))
+    database = Database(tmp_path / "a.db", durable=False, migrations=SCHEMA)
+    assert len(words(database)) == 24
+    database.close()
+
+
+def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db", durable=False, migrations=SCHEMA)
+    with database.read() as connection:
+        database.close()
+        assert connection.execute("SELECT count(*) FROM word").fetchone() == (0,)
+    with pytest.raises(StoreError, match="closed"):
+        words(database)
+    with pytest.raises(StoreError, match="closed"):
+        insert(database, "late")
+    with pytest.raises(sqlite3.ProgrammingError):
+        connection.execute("SELECT 1")
+
+
+def test_free_pages_go_back_when_they_are_most_of_the_file(database: Database, tmp_path: Path) -> None:
+    insert(database, *(f"{number}" * 1000 for number in range(1000)))
+    assert not database.shrink(100)
+    with database.write() as connection:
+        connection.execute("DELETE FROM word")
+    while database.shrink(100):
+        pass
+    database.close()
+    assert (tmp_path / "words.db").stat().st_size < 1_000_000
+
+
+def test_prepare_is_called_on_every_connection(tmp_path: Path) -> None:
+    def prepare(connection: sqlite3.Connection) -> None:
+        connection.create_function("twice", 1, lambda number: number * 2)
+
+    database = Database(tmp_path / "a.db", durable=False, prepare=prepare)
+    with database.write() as writer, database.read() as reader:
+        assert [c.execute("SELECT twice(4)").fetchone() for c in (writer, reader)] == [(8,), (8,)]
+    database.close()
