@@ -13,29 +13,36 @@ Document = dict[str, Any]
 class Collection:
     """What an engine must know of a collection before the first document.
 
-    columns: paths that are filtered or sorted often. indexes: groups of columns, most selective first.
-    unique: groups of columns whose values together appear once.
+    columns: paths of strings, numbers and booleans that are filtered or sorted often. lists: paths of lists that are
+    searched often. indexes: groups of both, most selective first. unique: groups of columns whose values together appear
+    once; a group with a value missing is not compared.
     """
 
     columns: tuple[Path, ...] = ()
+    lists: tuple[Path, ...] = ()
     indexes: tuple[tuple[Path, ...], ...] = ()
     unique: tuple[tuple[Path, ...], ...] = ()
 
 
 _PROJECT, _UPDATED, _NAME, _COMPANY, _PARENT = ("project",), ("last_update",), ("name",), ("company",), ("parent",)
+_TAGS, _SYSTEM_TAGS, _STATUS = ("tags",), ("system_tags",), ("status",)
 
 # The registry of collections. Documents of one collection share a shape; its fields are described with its service.
 COLLECTIONS: dict[str, Collection] = {
     "tasks": Collection(
-        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("status",), ("type",), ("user",), ("created",)),
-        indexes=((_PROJECT, _UPDATED), (_UPDATED,), (_PARENT,), (("status",), _UPDATED)),
+        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _STATUS, ("type",), ("user",), ("created",)),
+        lists=(_TAGS, _SYSTEM_TAGS),
+        # The listing of a project is answered from its index alone, filters on status and tags included.
+        indexes=((_PROJECT, _UPDATED, _STATUS, _TAGS, _SYSTEM_TAGS), (_UPDATED,), (_PARENT,), (_STATUS, _UPDATED)),
     ),
     "models": Collection(
         columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("task",), ("uri",), ("ready",), ("created",)),
+        lists=(_TAGS, _SYSTEM_TAGS),
         indexes=((_PROJECT, _UPDATED), (_UPDATED,), (("task",),), (("uri",),)),
     ),
     "projects": Collection(
         columns=(_COMPANY, _NAME, _PARENT, _UPDATED),
+        lists=(_TAGS, _SYSTEM_TAGS),
         indexes=((_PARENT,),),
         unique=((_COMPANY, _NAME),),
     ),
