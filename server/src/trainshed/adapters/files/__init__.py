@@ -1,0 +1,1 @@
+"""The embedded engine for files: a folder on disk."""
