@@ -69,7 +69,9 @@ Sample = PlotEvent | ImageEvent | VectorEvent
 class SeriesStats(msgspec.Struct, frozen=True, kw_only=True):
     """Running figures of one series, over every point ever reported (overwrites included).
 
-    Iterations are where the value stood; value is that of the highest iteration, the latest report winning.
+    value, iter and timestamp are those of the highest iteration, the latest report winning; first_value is that of the
+    lowest iteration, its earliest report. The iteration of the smallest and the largest value is where it was reported
+    first. mean_value is exact to about 1e-9 of the largest magnitude. x_axis_label is the latest one that was given.
     """
 
     metric: str
@@ -102,7 +104,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Console events in ascending order of (timestamp, arrival). total: how many the task has in all."""
+    """Console events in ascending order of (timestamp, arrival). total: how many the owner has in all."""
 
     events: list[LogEvent]
     total: int
@@ -117,24 +119,31 @@ class Events(Protocol):
       later call wins, within a call the later event. Log events always add.
     - A scalar at iteration SINGLE_VALUE is a single value of its series: it appears in stats() as a series of its own
       point, in scalars() only with single=True, and never mixes with a curve's points.
-    - Metric and variant names are any strings (empty, dots, quotes, unicode, 10 kB long).
-    - Values are finite 64-bit floats; iterations and timestamps are 64-bit integers.
+    - Metric and variant names are any strings that UTF-8 can carry (empty, dots, quotes, NUL, 10 kB long).
+    - Values of scalars are finite 64-bit floats; iterations and timestamps are signed 64-bit integers.
     - Every method is safe from any thread and from several processes. Results are copies.
-    - Errors: StoreFull from add() (nothing was written); StoreError for the engine's own failures.
+    - Errors of add(), after which nothing was written: StoreFull; ValueError for an event outside the ranges above; what
+      the iterable raises. StoreError for the engine's own failures.
     """
 
     def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
-        """Store the events. Returns owner -> the present figures of each series that the call touched."""
+        """Store the events.
+
+        Returns, for every owner among them, the present figures of each series that the call touched, in stats()' order.
+        """
         ...
 
     def stats(self, owner: str) -> list[SeriesStats]:
-        """The figures of every series of the owner, single values included (iter == SINGLE_VALUE), by (metric, variant)."""
+        """The figures of every series of the owner, by (metric, variant); a curve before the single value of that name.
+
+        Single values have iter == SINGLE_VALUE.
+        """
         ...
 
     def scalars(
         self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
     ) -> list[Series]:
-        """The series of the owner by (metric, variant): all, those of one metric, or those variants of it.
+        """The series of the owner by (metric, variant): all, those of one metric, or those variants.
 
         single: the single values instead of the curves.
         """
@@ -148,10 +157,11 @@ class Events(Protocol):
         earlier: bool = True,
         from_timestamp: int | None = None,
     ) -> LogPage:
-        """A page of console events, at most `limit` (but never splitting equal timestamps' order).
+        """A page of `limit` console events, and as many more as share the timestamp at its far end.
 
-        earlier: the last events before from_timestamp (or the newest of all); otherwise the first after it (or the
-        oldest). from_timestamp itself is excluded.
+        earlier: the last events before from_timestamp (or the newest of all), the far end is the oldest; otherwise the
+        first after it (or the oldest of all), the far end is the newest. from_timestamp itself is excluded. So the far
+        end's timestamp is the cursor to the next page, which neither repeats nor loses an event.
         """
         ...
 
@@ -165,10 +175,10 @@ class Events(Protocol):
         last_iterations: int | None = None,
         before_iteration: int | None = None,
     ) -> list[Sample]:
-        """Plots, images or vectors by (metric, variant), newest iteration first.
+        """Plots, images or vectors by (metric, variant), highest iteration first.
 
-        last_iterations: for each metric and variant only its so many newest iterations. before_iteration: only iterations
-        below it.
+        metric, variants: as in scalars(). before_iteration: only iterations below it. last_iterations: for each metric and
+        variant only its so many highest of those.
         """
         ...
 
@@ -181,7 +191,10 @@ class Events(Protocol):
         ...
 
     def compact(self) -> bool:
-        """Do one bounded step of background work (packing recent points into chunks). False when nothing is left to do."""
+        """Do one bounded step of background work (packing recent points into chunks). False when nothing is left to do.
+
+        It changes no answer, may run beside every other call, and holds up writers only for moments.
+        """
         ...
 
     def close(self) -> None:

@@ -1,0 +1,203 @@
+"""Events in dicts: short enough to be believed, so that the other engines are measured by it."""
+
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from trainshed.ports.events import (
+    SINGLE_VALUE,
+    AnyEvent,
+    LogEvent,
+    LogPage,
+    Sample,
+    SampleKind,
+    ScalarEvent,
+    Series,
+    SeriesStats,
+)
+
+_Name = tuple[str, str]  # (metric, variant)
+_SeriesName = tuple[str, str, bool]  # (metric, variant, whether it is a single value): in the order of stats()
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass
+class _Owner:
+    stats: dict[_SeriesName, SeriesStats] = field(default_factory=dict)
+    points: defaultdict[_SeriesName, dict[int, tuple[int, float]]] = field(default_factory=lambda: defaultdict(dict))
+    samples: defaultdict[tuple[str, _Name], dict[int, Sample]] = field(default_factory=lambda: defaultdict(dict))
+    logs: list[LogEvent] = field(default_factory=list)
+
+
+class MemoryEvents:
+    """The Events port on dicts. Nothing survives the process."""
+
+    def __init__(self) -> None:
+        self._owners: defaultdict[str, _Owner] = defaultdict(_Owner)
+        self._lock = threading.Lock()
+
+    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
+        batch = [_checked(event) for event in events]
+        touched: dict[str, dict[_SeriesName, SeriesStats]] = {}
+        with self._lock:
+            for event in batch:
+                stats = touched.setdefault(event.task, {})
+                name = _store(self._owners[event.task], event)
+                if name is not None:
+                    stats[name] = self._owners[event.task].stats[name]
+        return {owner: [stats[name] for name in sorted(stats)] for owner, stats in touched.items()}
+
+    def stats(self, owner: str) -> list[SeriesStats]:
+        with self._lock:
+            stats = self._peek(owner).stats
+            return [stats[name] for name in sorted(stats)]
+
+    def scalars(
+        self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
+    ) -> list[Series]:
+        with self._lock:
+            found = self._peek(owner).points
+            return [
+                _series(name, found[name])
+                for name in sorted(found)
+                if name[2] is single and _chosen(name[:2], metric, variants)
+            ]
+
+    def logs(self, owner: str, *, limit: int, earlier: bool = True, from_timestamp: int | None = None) -> LogPage:
+        with self._lock:
+            logs = sorted(self._peek(owner).logs, key=lambda event: event.timestamp)
+        side = [event for event in logs if _beyond(event.timestamp, from_timestamp, earlier)]
+        if earlier:
+            side.reverse()
+        page = side[:limit]
+        page += [event for event in side[limit:] if page and event.timestamp == page[-1].timestamp]
+        if earlier:
+            page.reverse()
+        return LogPage(events=deepcopy(page), total=len(logs))
+
+    def samples(
+        self,
+        owner: str,
+        kind: SampleKind,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        last_iterations: int | None = None,
+        before_iteration: int | None = None,
+    ) -> list[Sample]:
+        found: list[Sample] = []
+        with self._lock:
+            for (its_kind, name), by_iteration in sorted(self._peek(owner).samples.items()):
+                if its_kind == kind and _chosen(name, metric, variants):
+                    below = [i for i in by_iteration if before_iteration is None or i < before_iteration]
+                    found += [by_iteration[i] for i in sorted(below, reverse=True)[:last_iterations]]
+        return deepcopy(found)
+
+    def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
+        with self._lock:
+            entry = self._peek(owner)
+            if kind == "training_stats_scalar":
+                return sorted({name[:2] for name in entry.points})
+            return sorted({name for its_kind, name in entry.samples if its_kind == kind})
+
+    def delete(self, owners: Sequence[str]) -> None:
+        with self._lock:
+            for owner in owners:
+                self._owners.pop(owner, None)
+
+    def compact(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def _peek(self, owner: str) -> _Owner:
+        return self._owners.get(owner) or _Owner()
+
+
+def _checked(event: AnyEvent) -> AnyEvent:
+    """A copy of the event. Raises ValueError when it is outside the port's ranges."""
+    f"{event.task}{event.metric}{event.variant}".encode()  # a lone surrogate raises: UTF-8 cannot carry it
+    if event.iter not in _INT64 or event.timestamp not in _INT64:
+        raise ValueError("an iteration or timestamp does not fit into 64 bits")
+    if isinstance(event, ScalarEvent) and not math.isfinite(event.value):
+        raise ValueError("a value is not finite")
+    return deepcopy(event)
+
+
+def _store(owner: _Owner, event: AnyEvent) -> _SeriesName | None:
+    """Put the event in its place; the name of the series when it is a scalar."""
+    if isinstance(event, LogEvent):
+        owner.logs.append(event)
+        return None
+    if not isinstance(event, ScalarEvent):
+        owner.samples[str(event.__struct_config__.tag), (event.metric, event.variant)][event.iter] = event
+        return None
+    name = (event.metric, event.variant, event.iter == SINGLE_VALUE)
+    owner.points[name][event.iter] = (event.timestamp, event.value)
+    owner.stats[name] = _extended(owner.stats[name], event) if name in owner.stats else _begun(event)
+    return name
+
+
+def _begun(event: ScalarEvent) -> SeriesStats:
+    return SeriesStats(
+        metric=event.metric,
+        variant=event.variant,
+        value=event.value,
+        iter=event.iter,
+        timestamp=event.timestamp,
+        min_value=event.value,
+        min_value_iteration=event.iter,
+        max_value=event.value,
+        max_value_iteration=event.iter,
+        first_value=event.value,
+        first_value_iteration=event.iter,
+        count=1,
+        mean_value=event.value,
+        x_axis_label=event.x_axis_label,
+    )
+
+
+def _extended(stats: SeriesStats, event: ScalarEvent) -> SeriesStats:
+    count = stats.count + 1
+    changed: dict[str, object] = {
+        "count": count,
+        "mean_value": stats.mean_value + (event.value / count - stats.mean_value / count),
+    }
+    if event.iter >= stats.iter:
+        changed |= {"value": event.value, "iter": event.iter, "timestamp": event.timestamp}
+    if event.value < stats.min_value:
+        changed |= {"min_value": event.value, "min_value_iteration": event.iter}
+    if event.value > stats.max_value:
+        changed |= {"max_value": event.value, "max_value_iteration": event.iter}
+    if event.iter < stats.first_value_iteration:
+        changed |= {"first_value": event.value, "first_value_iteration": event.iter}
+    if event.x_axis_label is not None:
+        changed["x_axis_label"] = event.x_axis_label
+    return msgspec.structs.replace(stats, **changed)
+
+
+def _series(name: _SeriesName, points: dict[int, tuple[int, float]]) -> Series:
+    iters = sorted(points)
+    return Series(
+        metric=name[0],
+        variant=name[1],
+        iters=np.array(iters, np.int64),
+        timestamps=np.array([points[i][0] for i in iters], np.int64),
+        values=np.array([points[i][1] for i in iters], np.float64),
+    )
+
+
+def _chosen(name: _Name, metric: str | None, variants: Sequence[str] | None) -> bool:
+    return (metric is None or name[0] == metric) and (variants is None or name[1] in variants)
+
+
+def _beyond(timestamp: int, start: int | None, earlier: bool) -> bool:
+    return start is None or (timestamp < start if earlier else timestamp > start)
