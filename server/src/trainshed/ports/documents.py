@@ -62,8 +62,9 @@ class Documents(Protocol):
     - Documents given and returned are copies: neither side sees the other's later changes.
     - Each call is atomic and durable when it returns; a reader sees a call's whole effect or none of it.
     - Every method is safe to call from any thread and from several processes on one store.
-    - Listings are totally ordered: by `sort`, then by id ascending. All engines give the same order: null and missing
-      last, numbers before strings, strings by code point.
+    - Documents cross the border as JSON: a tuple becomes a list, and a number that is not finite null.
+    - Listings are totally ordered: by `sort`, then by id ascending. All engines give the same order (ports.query.Sort);
+      strings go by code point.
     - Errors: NotFound and Duplicate as named at the method, InvalidRegex from any filter, StoreFull from any write,
       StoreError for the engine's own failures. An unknown collection is a KeyError: a bug of the caller.
     """
@@ -92,19 +93,23 @@ class Documents(Protocol):
         ...
 
     def distinct(self, collection: str, path: Path, where: Filter = EVERYTHING) -> list[Any]:
-        """The different values other than null at path among the documents that match, sorted; of a list, its members."""
+        """The different numbers, strings and booleans at path among the documents that match, in Sort's order.
+
+        Of a list, its members.
+        """
         ...
 
     def update(self, collection: str, document_id: str, change: Callable[[Document], None]) -> Document:
         """Change one document in place under a lock or by compare-and-swap; return what was stored.
 
         `change` gets a copy and alters it. It may be called more than once, so it must not have other effects; what it
-        raises leaves the document untouched and comes out. Raises NotFound, and Duplicate for a unique value.
+        raises leaves the document untouched and comes out. Raises NotFound, and Duplicate for a unique value; a change
+        of the id is a ValueError: a bug of the caller.
         """
         ...
 
     def update_many(self, collection: str, where: Filter, change: Callable[[Document], None]) -> int:
-        """Change every document that matches, in one atomic step; return how many. As update."""
+        """Change every document that matches, one by one by id, in one atomic step; return how many. As update."""
         ...
 
     def delete(self, collection: str, where: Filter) -> int:

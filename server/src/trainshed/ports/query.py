@@ -2,6 +2,10 @@
 
 A path is a tuple of keys, so that keys with dots, slashes or quotes need no escaping: ("hyperparams", "Args", "lr", "value").
 Where a path meets a list, the list itself is the value.
+
+Values are compared within their kind alone: number, string or boolean. So 1 equals 1.0 and never True or "1". Lists and
+objects compare with nothing. Integers beyond 64 bits are compared as floats. Strings that hold a NUL are stored well, but
+an engine may compare them up to it.
 """
 
 from __future__ import annotations
@@ -51,7 +55,10 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """low <= value <= high, each end open when None and exclusive when so marked. Holds for values of the ends' type only."""
+    """low <= value <= high, each end open when None and exclusive when so marked.
+
+    Holds for values of the ends' kind only, so for none when the ends differ in kind, and for any that compare without ends.
+    """
 
     path: Path
     low: str | int | float | None = None
@@ -62,7 +69,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """The pattern is found somewhere in the string at path."""
+    """The pattern, in Python's syntax, is found somewhere in the string at path."""
 
     path: Path
     pattern: str
@@ -78,10 +85,11 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """The list at path holds value."""
+    """The list at path holds value; with key, it holds an object whose value at that key is value (None: missing or null)."""
 
     path: Path
     value: Scalar
+    key: str | None = None
 
 
 Filter = And | Or | Not | Eq | In | Range | Regex | Exists | Has
@@ -91,9 +99,10 @@ EVERYTHING = And()
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Order by the value at path. Documents without a value come last in either direction; ties are broken by id, ascending.
+    """Order by the value at path: numbers before strings before booleans. Ties are broken by id, ascending.
 
-    natural: compare runs of digits as numbers ("2" before "11").
+    Documents without a value that compares (missing, null, list, object) come last in either direction.
+    natural: compare runs of the digits 0-9 as numbers, and before any other character ("2" before "11" before "a").
     """
 
     path: Path

@@ -45,8 +45,8 @@ def _holds(value: Any, where: Eq | In | Range | Regex | Exists | Has) -> bool:
             return isinstance(value, str) and bool(compile_regex(pattern, ignore_case=ignore_case).search(value))
         case Exists():
             return value is not None
-        case Has(_, wanted):
-            return isinstance(value, list) and any(_equal(member, wanted) for member in value)
+        case Has(_, wanted, key):
+            return any(_equal(member, wanted) for member in _members(value, key))
         case _:
             assert_never(where)
 
@@ -56,6 +56,12 @@ def _equal(value: Any, wanted: Scalar) -> bool:
         return value is None
     key = sort_key(value)
     return key is not None and key == sort_key(wanted)
+
+
+def _members(value: Any, key: str | None) -> list[Any]:
+    """The list's members; with a key, what its objects have there."""
+    members = value if isinstance(value, list) else []
+    return members if key is None else [member.get(key) for member in members if isinstance(member, dict)]
 
 
 def _in_range(key: Key | None, where: Range) -> bool:

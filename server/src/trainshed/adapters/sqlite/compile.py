@@ -25,11 +25,12 @@ _INLINE_VALUES = 100
 _PLAIN_KEY = re.compile(r'[^"\\\x00-\x1f]+')
 
 _SCALAR = (
-    "CASE json_type(body, {0}) WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' WHEN 'array' THEN NULL"
-    " WHEN 'object' THEN NULL ELSE json_extract(body, {0}) END"
+    "CASE json_type({json}, {path}) WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' WHEN 'array' THEN NULL"
+    " WHEN 'object' THEN NULL ELSE json_extract({json}, {path}) END"
 )
-_LIST = "CASE json_type(body, {0}) WHEN 'array' THEN json_extract(body, {0}) END"
-_MEMBER = "CASE {0}.type WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' ELSE {0}.atom END"
+_LIST = "CASE json_type({json}, {path}) WHEN 'array' THEN json_extract({json}, {path}) END"
+_THERE = "ifnull(json_type({json}, {path}), 'null') <> 'null'"
+_MEMBER = "CASE member.type WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' ELSE member.atom END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class Compiler:
                 return _wrapped("matches(?, ?, {})", self.scalar(path), pattern, ignore_case)
             case Exists(path):
                 return _wrapped("NOT {}", self._missing(path))
-            case Has(path, value):
-                return self._has(path, value)
+            case Has():
+                return self._has(where)
             case _:
                 assert_never(where)
 
@@ -84,13 +85,13 @@ class Compiler:
         """An expression for the scalar at path."""
         if path in self._scalars:
             return Sql(self._scalars[path])
-        return _at(path, _SCALAR, "scalar(body, ?)")
+        return _at(path, _SCALAR, "scalar")
 
     def list(self, path: Path) -> Sql:
         """An expression for the list at path as JSON text, NULL when there is none."""
         if path in self._lists:
             return Sql(self._lists[path])
-        return _at(path, _LIST, "list(body, ?)")
+        return _at(path, _LIST, "list")
 
     def _one_of(self, path: Path, values: tuple[Scalar, ...]) -> Sql:
         wanted = [parameter(value) for value in values if value is not None]
@@ -103,7 +104,7 @@ class Compiler:
         if path == ("id",):
             return Sql("FALSE")
         # The scalar first: it may be a column, and only lists and objects are left to be told from nothing.
-        scalar, there = self.scalar(path), _at(path, "ifnull(json_type(body, {0}), 'null') <> 'null'", "there(body, ?)")
+        scalar, there = self.scalar(path), _at(path, _THERE, "there")
         return Sql(f"({scalar.text} IS NULL AND NOT {there.text})", scalar.parameters + there.parameters)
 
     def _range(self, where: Range) -> Sql:
@@ -115,13 +116,11 @@ class Compiler:
         parts += [_wrapped(f"{{}} {limit}", scalar) for limit in _limits(ends)]
         return _joined("AND", parts, empty="TRUE")
 
-    def _has(self, path: Path, value: Scalar) -> Sql:
-        found = "member.type = 'null'" if value is None else f"{_MEMBER.format('member')} = ?"
-        members = self.list(path)
-        values = () if value is None else (parameter(value),)
-        return Sql(
-            f"EXISTS (SELECT 1 FROM json_each({members.text}) AS member WHERE {found})", members.parameters + values
-        )
+    def _has(self, where: Has) -> Sql:
+        found = _is_member(where.value) if where.key is None else _has_member(where.key, where.value)
+        lists = self.list(where.path)
+        text = f"EXISTS (SELECT 1 FROM json_each({lists.text}) AS member WHERE {found.text})"
+        return Sql(text, lists.parameters + found.parameters)
 
     def _term(self, sort: Sort) -> Sql:
         scalar = self.scalar(sort.path)
@@ -132,8 +131,7 @@ class Compiler:
 
 def members_of(lists: Sql) -> Sql:
     """A query for the scalars in the lists that another query gives under the name `list`."""
-    member = _MEMBER.format("member")
-    return Sql(f"SELECT {member} FROM ({lists.text}) AS source, json_each(source.list) AS member", lists.parameters)
+    return Sql(f"SELECT {_MEMBER} FROM ({lists.text}) AS source, json_each(source.list) AS member", lists.parameters)
 
 
 def page_of(page: Page) -> Sql:
@@ -168,14 +166,30 @@ def json_path(path: Path) -> str:
 def column_definition(path: Path, *, is_list: bool) -> str:
     """The expression of a generated column. The path is the registry's, never a caller's."""
     quoted = "'" + json_path(path).replace("'", "''") + "'"
-    return (_LIST if is_list else _SCALAR).format(quoted)
+    return (_LIST if is_list else _SCALAR).format(json="body", path=quoted)
 
 
-def _at(path: Path, expression: str, function: str) -> Sql:
+def _at(path: Path, expression: str, function: str, *, json_text: str = "body") -> Sql:
     """The expression for a plain path, else the registered function."""
     if not plain(path):
-        return Sql(function, (json.dumps(path),))
-    return Sql(expression.format("?"), (json_path(path),) * expression.count("{0}"))
+        return Sql(f"{function}({json_text}, ?)", (json.dumps(path),))
+    return Sql(expression.format(json=json_text, path="?"), (json_path(path),) * expression.count("{path}"))
+
+
+def _is_member(value: Scalar) -> Sql:
+    """Whether a member of a list is the value."""
+    return Sql("member.type = 'null'") if value is None else Sql(f"{_MEMBER} = ?", (parameter(value),))
+
+
+def _has_member(key: str, value: Scalar) -> Sql:
+    """Whether a member of a list is an object with the value at the key."""
+    if value is None:
+        found = _wrapped("NOT {}", _at((key,), _THERE, "there", json_text="member.value"))
+    else:
+        scalar = _at((key,), _SCALAR, "scalar", json_text="member.value")
+        found = _wrapped("{} = ?", scalar, parameter(value), after=True)
+    # CASE, as AND may look at its second part first, and what is no object need not be JSON.
+    return _wrapped("CASE member.type WHEN 'object' THEN {} END", found)
 
 
 def _member_of(scalar: Sql, wanted: list[Any]) -> Sql:
