@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from trainshed_provision.errors import Exit, ShedError
 
@@ -18,25 +19,35 @@ COMMANDS = {
     "status": "trainshed_provision.commands.status",
     "check": "trainshed_provision.commands.check",
     "stop": "trainshed_provision.commands.stop",
+    "credentials": "trainshed_provision.commands.credentials",
     "destroy": "trainshed_provision.commands.destroy",
 }
 
 EPILOG = "exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit)
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is the kind of line every other error is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to read more; no screen of usage."""
+        self.exit(Exit.USAGE, f"shed: {message}\n      see: {self.prog} --help\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    parser = argparse.ArgumentParser(
+    words = sys.argv[1:] if argv is None else argv
+    parser = Parser(
         prog="shed", description="Bake, launch and check Trainshed images.", epilog=EPILOG, allow_abbrev=False
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show every external command")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for verb, module_name in COMMANDS.items():
-        module = importlib.import_module(module_name)
+    for verb in [verb for verb in COMMANDS if verb in words] or COMMANDS:
+        module = importlib.import_module(COMMANDS[verb])
         sub = verbs.add_parser(verb, help=module.HELP, description=module.__doc__, allow_abbrev=False)
         module.add_arguments(sub)
         sub.set_defaults(call=getattr(module, verb))
-    options = parser.parse_args(argv)
+    options = parser.parse_args(words)
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, format="%(message)s")
     try:
         return int(options.call(options))

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from trainshed_provision.errors import Exit, ShedError
@@ -23,6 +23,7 @@ PACKAGE_OF = {
     "mmd": "mtools",
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
+    "blkid": "util-linux",
     "xorriso": "xorriso",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -51,11 +52,13 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     log_to: Path | None = None,
+    accept: Container[int] = (0,),
 ) -> bytes:
     """Run argv and return its standard output.
 
     env is added to the present environment. With log_to both output streams are appended to that file instead, and the
-    return value is empty. Raises ShedError(FAILED) with the exact command and the last lines of output.
+    return value is empty. accept: exit codes that are answers. Any other raises ShedError(FAILED) with the exact command
+    and the last lines of output.
     """
     command = [str(a) for a in argv]
     log.debug("run: %s", shlex.join(command))
@@ -64,11 +67,11 @@ def run(
         log_to.parent.mkdir(parents=True, exist_ok=True)
         with log_to.open("ab") as out:
             done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, stdout=out, stderr=out, check=False)  # noqa: S603 - argv list
-        tail = log_to.read_bytes()[-8192:] if done.returncode else b""
+        tail = log_to.read_bytes()[-8192:] if done.returncode not in accept else b""
     else:
         done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False)  # noqa: S603 - argv list
         tail = done.stdout + done.stderr
-    if done.returncode:
+    if done.returncode not in accept:
         lines = tail.decode(errors="replace").strip().splitlines()[-OUTPUT_LINES_SHOWN:]
         detail = "".join(f"\n    {line}" for line in lines)
         raise ShedError(
