@@ -206,7 +206,7 @@ def _member_of(scalar: Sql, wanted: list[Any]) -> Sql:
 def _limits(ends: list[Any]) -> Iterable[str]:
     """What keeps a range within the type of its ends."""
     if not ends:
-        yield f"< {_FIRST_BLOB}"
+        yield "IS NOT NULL"
     for end in ends:
         if isinstance(end, str):
             yield f">= {_FIRST_TEXT}"
