@@ -11,9 +11,12 @@ Where = Literal["F", "Q"]
 class Output(Protocol):
     """What a command on a host left."""
 
-    rc: int
-    stdout: str
-    stderr: str
+    @property
+    def rc(self) -> int: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def stderr(self) -> str: ...
 
 
 class Host(Protocol):
