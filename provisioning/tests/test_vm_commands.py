@@ -24,13 +24,12 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def baked(tmp_path: Path) -> Path:
-    """An image where the bake leaves the newest."""
-    path = tmp_path / "build/images/trainshed.qcow2"
-    path.parent.mkdir(parents=True)
+    """An image with its manifest."""
+    path = tmp_path / "trainshed.qcow2"
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest = {"image": path.name, "sha256": digest, "version": "0.1.0", "tree_digest": "0" * 64}
-    (path.parent / "latest.json").write_text(json.dumps(manifest))
+    manifest = {"file": path.name, "sha256": digest, "version": "0.1.0", "tree_digest": "0" * 64}
+    path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
     return path
 
 
@@ -69,7 +68,7 @@ def test_a_port_in_use(state: Path, baked: Path, capsys: pytest.CaptureFixture[s
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert shed(f"launch vm --web-port {port}") == Exit.CONFLICT
+        assert shed(f"launch vm --image {baked} --web-port {port}") == Exit.CONFLICT
     error = capsys.readouterr().err
     assert f"port {port} (web)" in error
     assert "--web-port N" in error
@@ -77,7 +76,6 @@ def test_a_port_in_use(state: Path, baked: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_no_image(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert shed("launch vm") == Exit.NOT_FOUND
     assert shed("launch vm --image none.qcow2") == Exit.NOT_FOUND
     assert "shed bake vm" in capsys.readouterr().err
     assert machines(state) == []
@@ -85,9 +83,7 @@ def test_no_image(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_damaged_image(state: Path, baked: Path) -> None:
     baked.write_bytes(b"half of it")
-    assert shed("launch vm") == Exit.CORRUPT
-    (baked.parent / "latest.json").write_text("{")
-    assert shed("launch vm") == Exit.CORRUPT
+    assert shed(f"launch vm --image {baked}") == Exit.CORRUPT
     assert machines(state) == []
 
 
@@ -96,7 +92,7 @@ def test_a_foreign_data_disk(state: Path, baked: Path, tmp_path: Path, capsys: p
     disk.write_bytes(b"photographs" + bytes(2**20))
     before = disk.read_bytes()
     free = "--web-port 58080 --api-port 58008 --files-port 58081 --ssh-port 52222"
-    assert shed(f"launch vm {free} --data-disk {disk}") == Exit.CONFLICT
+    assert shed(f"launch vm --image {baked} {free} --data-disk {disk}") == Exit.CONFLICT
     assert "not touched" in capsys.readouterr().err
     assert disk.read_bytes() == before
     assert machines(state) == []
@@ -104,7 +100,7 @@ def test_a_foreign_data_disk(state: Path, baked: Path, tmp_path: Path, capsys: p
 
 def test_no_free_disk(state: Path, baked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     free = "--web-port 58080 --api-port 58008 --files-port 58081 --ssh-port 52222"
-    assert shed(f"launch vm {free} --data-size 100000000") == Exit.NO_SPACE
+    assert shed(f"launch vm --image {baked} {free} --data-size 100000000") == Exit.NO_SPACE
     assert "--data-size" in capsys.readouterr().err
     assert machines(state) == []
 

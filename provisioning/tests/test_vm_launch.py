@@ -78,14 +78,22 @@ def make_image(path: Path, size: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", path, size])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest = {"image": path.name, "sha256": digest, "version": "0.1.0", "tree_digest": "0" * 64}
-    path.with_suffix(".json").write_text(json.dumps(manifest))
+    manifest = {"file": path.name, "sha256": digest, "version": "0.1.0", "tree_digest": "0" * 64}
+    path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
     return path
 
 
 def launch(folder: Folder, engine: Engine, qcow2: Path, spec: VmSpec = SPEC, *, dry_run: bool = False) -> list[str]:
     steps = vm.launch(
-        spec, folder, engine=engine, image_path=qcow2, timeout=1, dry_run=dry_run, tell=quiet, report=lambda stage: None
+        spec,
+        folder,
+        engine=engine,
+        image_path=qcow2,
+        baked=qcow2.parent,
+        timeout=1,
+        dry_run=dry_run,
+        tell=quiet,
+        report=lambda stage: None,
     )
     return [step.do for step in steps]
 
@@ -255,9 +263,24 @@ def test_a_damaged_image_is_refused(folder: Folder, engine: FakeEngine, qcow2: P
 
 def test_an_image_that_is_no_qcow2_is_refused(qcow2: Path) -> None:
     qcow2.write_bytes(b"not a disk")
-    found = image.find(qcow2, before=None)
+    found = image.find(qcow2, baked=qcow2.parent)
     with pytest.raises(ShedError, match="qemu-img check"):
         image.verify(replace(found, sha256=hashlib.sha256(b"not a disk").hexdigest()))
+
+
+def test_the_newest_image_is_the_one_that_latest_names(qcow2: Path) -> None:
+    with pytest.raises(ShedError, match="no image in") as caught:
+        image.find(None, baked=qcow2.parent)
+    assert caught.value.code == Exit.NOT_FOUND
+    qcow2.with_suffix(".manifest.json").rename(qcow2.with_name("latest.json"))
+    assert image.find(None, baked=qcow2.parent).path == qcow2
+
+
+def test_a_manifest_that_is_none_is_refused(qcow2: Path) -> None:
+    qcow2.with_suffix(".manifest.json").write_text("{")
+    with pytest.raises(ShedError) as caught:
+        image.find(qcow2, baked=qcow2.parent)
+    assert caught.value.code == Exit.CORRUPT
 
 
 def test_options_left_out_keep_their_last_values(folder: Folder, engine: FakeEngine, qcow2: Path) -> None:

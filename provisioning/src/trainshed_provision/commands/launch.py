@@ -10,6 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from trainshed_provision.bake import context
 from trainshed_provision.errors import Exit
 from trainshed_provision.spec import Ports, VmSpec
 from trainshed_provision.targets import vm
@@ -77,6 +78,7 @@ def launch(options: argparse.Namespace) -> Exit:
         folder,
         engine=Local(),
         image_path=options.image,
+        baked=context.checkout() / "build" / "images",
         timeout=options.timeout,
         dry_run=options.dry_run,
         tell=lambda step: print(f"shed: {step.text}", file=sys.stderr),

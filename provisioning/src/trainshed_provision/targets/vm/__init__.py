@@ -24,6 +24,7 @@ def launch(
     *,
     engine: Engine,
     image_path: Path | None,
+    baked: Path,
     timeout: float,
     dry_run: bool,
     tell: Tell,
@@ -31,15 +32,14 @@ def launch(
 ) -> tuple[Step, ...]:
     """Bring the machine up, or tell what that would take (dry_run); return the steps. Safe to repeat.
 
-    timeout: seconds until it must be healthy. A launch that fails or is interrupted leaves nothing of its own behind but
-    the serial log.
+    image_path: None for the newest image in the folder baked. timeout: seconds until it must be healthy. A launch that fails
+    or is interrupted leaves nothing of its own behind but the serial log.
     """
     with folder.locked():
         if engine.running(folder):
             image = None
         else:
-            record = folder.record()
-            image = images.find(image_path, before=record["image"]["path"] if record else None)
+            image = images.find(image_path, baked=baked)
             images.verify(image)
         steps = plan.launch(spec, observe(spec, folder, engine=engine, image=image))
         if not dry_run:

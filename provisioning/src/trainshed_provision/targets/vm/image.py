@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from trainshed_provision import process
+from trainshed_provision.bake.manifest import LATEST
 from trainshed_provision.errors import Exit, ShedError
-
-LATEST = Path("build/images/latest.json")  # in the folder where `shed bake vm` was run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +25,20 @@ class Image:
         return {**asdict(self), "path": str(self.path)}
 
 
-def find(path: Path | None, *, before: str | None) -> Image:
-    """The image at path, else the newest baked here, else the one that was used before.
-
-    An image's manifest lies beside it as <name>.json.
+def find(path: Path | None, *, baked: Path) -> Image:
+    """The image at path, else the newest in the folder `baked`. An image's manifest lies beside it.
 
     Raises ShedError: NOT_FOUND when it or its manifest is not there, CORRUPT when the manifest cannot be read.
     """
-    if path is None and before and not LATEST.exists():
-        path = Path(before)
-    manifest = LATEST if path is None else path.with_name(path.stem + ".json")
+    manifest = baked / LATEST if path is None else path.with_name(path.stem + ".manifest.json")
     if path is not None and not path.is_file():
         raise _not_found(f"no image {path}")
     if not manifest.is_file():
-        raise _not_found("no image was baked here yet" if path is None else f"{path} has no manifest {manifest.name}")
+        raise _not_found(f"no image in {baked} yet" if path is None else f"{path} has no manifest {manifest.name}")
     try:
         fields = json.loads(manifest.read_text())
         return Image(
-            path=(manifest.parent / fields["image"]).absolute(),
+            path=(manifest.parent / fields["file"]).absolute(),
             sha256=fields["sha256"],
             version=fields["version"],
             tree=fields["tree_digest"],
