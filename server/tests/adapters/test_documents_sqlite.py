@@ -1,17 +1,170 @@
 """Documents in SQLite keep the port's promises, and those of a file."""
 
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trainshed.adapters.sqlite.documents import SqliteDocuments
-from trainshed.testing.documents_conformance import DocumentsConformance
+from trainshed.adapters.sqlite.functions import register
+from trainshed.adapters.sqlite.tables import Table
+from trainshed.domain.errors import StoreError, StoreFull
+from trainshed.ports.documents import COLLECTIONS, Collection, Document
+from trainshed.ports.query import And, Eq, Filter, Has, In, Sort
+from trainshed.testing.documents_conformance import DocumentsConformance, increment
+
+PROJECT_LISTING = And((Eq(("project",), "p"), In(("status",), ("created", "failed")), Has(("tags",), "t")))
+NEWEST_FIRST = [Sort(("last_update",), descending=True)]
+
+INSERT_FOR_EVER = """
+import itertools, pathlib, sys
+from trainshed.adapters.sqlite.documents import SqliteDocuments
+documents = SqliteDocuments(pathlib.Path(sys.argv[1]))
+for number in itertools.count():
+    documents.insert("tasks", {"id": f"{sys.argv[2]}-{number}", "filler": "x" * 4000})
+    print(number, flush=True)
+"""
+
+INCREMENT = """
+import pathlib, sys
+from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.testing.documents_conformance import increment
+documents = SqliteDocuments(pathlib.Path(sys.argv[1]), durable=False)
+for _ in range(100):
+    documents.update("tasks", "1", increment)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "documents.sqlite"
+
+
+@pytest.fixture
+def documents(file: Path) -> Iterator[SqliteDocuments]:
+    documents = SqliteDocuments(file, durable=False)
+    yield documents
+    documents.close()
+
+
+@pytest.fixture(scope="module")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteDocuments]:
+    """One file for the whole suite: making a file waits for the disk."""
+    documents = SqliteDocuments(tmp_path_factory.mktemp("suite") / "documents.sqlite", durable=False)
+    yield documents
+    documents.close()
 
 
 class TestSqliteDocuments(DocumentsConformance):
     @pytest.fixture
-    def documents(self, tmp_path: Path) -> Iterator[SqliteDocuments]:
-        documents = SqliteDocuments(tmp_path / "documents.sqlite", durable=False)
-        yield documents
+    def documents(self, emptied: SqliteDocuments) -> SqliteDocuments:
+        for collection in COLLECTIONS:
+            emptied.delete(collection, And())
+        return emptied
+
+
+def test_reopening_keeps_everything(file: Path) -> None:
+    for number in range(3):
+        documents = SqliteDocuments(file)
+        documents.insert("tasks", {"id": str(number), "name": "n"})
+        assert documents.count("tasks", Eq(("name",), "n")) == number + 1
         documents.close()
+
+
+def test_the_files_are_private(documents: SqliteDocuments, file: Path) -> None:
+    documents.insert("tasks", {"id": "1"})
+    assert {each.stat().st_mode & 0o777 for each in file.parent.iterdir()} == {0o600}
+
+
+def test_two_processes_lose_nothing(documents: SqliteDocuments, file: Path) -> None:
+    documents.insert("tasks", {"id": "1", "x": 0})
+    other = subprocess.Popen([sys.executable, "-c", INCREMENT, str(file)])
+    for _ in range(100):
+        documents.update("tasks", "1", increment)
+    assert other.wait() == 0
+    assert documents.get("tasks", "1") == {"id": "1", "x": 200}
+
+
+def test_a_killed_writer_keeps_what_it_acknowledged(file: Path) -> None:
+    for turn, enough in enumerate([1, 8, 40]):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", INSERT_FOR_EVER, str(file), str(turn)], stdout=subprocess.PIPE, text=True
+        )
+        with writer:
+            assert writer.stdout
+            acknowledged = [writer.stdout.readline() for _ in range(enough)]
+            writer.kill()
+            acknowledged += writer.stdout.readlines()
+        documents = SqliteDocuments(file)
+        assert all(documents.get("tasks", f"{turn}-{int(number)}") for number in acknowledged)
+        documents.close()
+
+
+def test_a_full_disk_stops_writes_alone(documents: SqliteDocuments) -> None:
+    documents.insert("tasks", {"id": "1", "x": 0})
+    with documents._database.write() as connection:  # the limit belongs to the connection that writes
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite reads: as many as there are
+
+    def grow(document: Document) -> None:
+        document["filler"] = "x" * 100_000
+
+    with pytest.raises(StoreFull):
+        documents.insert("tasks", {"id": "2", "filler": "x" * 100_000})
+    with pytest.raises(StoreFull):
+        documents.update("tasks", "1", grow)
+    with pytest.raises(StoreFull):
+        documents.update_many("tasks", And(), grow)
+    assert documents.find("tasks", Eq(("x",), 0)) == [{"id": "1", "x": 0}]
+    assert documents.delete("tasks", And()) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (PROJECT_LISTING, "tasks_v_project_v_last_update"),
+        (Eq(("project",), "p"), "tasks_v_project_v_last_update"),
+        (And(), "tasks_v_last_update"),
+        (In(("parent",), ("a", "b")), "tasks_v_parent"),
+        (In(("id",), ("a", "b")), "sqlite_autoindex_tasks"),
+    ],
+)
+def test_listings_use_an_index(documents: SqliteDocuments, file: Path, where: Filter, index: str) -> None:
+    plan = query_plan(file, where)
+    assert f"INDEX {index}" in plan
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan or "project" not in index
+
+
+def query_plan(file: Path, where: Filter) -> str:
+    statement = Table("tasks", COLLECTIONS["tasks"]).select("rowid", where, sort=NEWEST_FIRST)
+    connection = sqlite3.connect(file)
+    register(connection)
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall()
+    connection.close()
+    return "\n".join(row[3] for row in rows)
+
+
+def test_a_collection_may_gain_columns_and_return(file: Path) -> None:
+    """As an upgrade, a rollback and an upgrade do."""
+    name = ("name",)
+    old = {"things": Collection()}
+    new = {"things": Collection(columns=(name,), lists=(("tags",),), indexes=((name, ("tags",)),), unique=((name,),))}
+    for number, collections in enumerate([old, new, old, new]):
+        documents = SqliteDocuments(file, collections)
+        documents.insert("things", {"id": str(number), "name": f"n{number}", "tags": ["t"]})
+        assert documents.count("things", And((Eq(name, "n0"), Has(("tags",), "t")))) == 1
+        assert documents.distinct("things", name) == [f"n{n}" for n in range(number + 1)]
+        documents.close()
+
+
+def test_a_damaged_document_is_a_storeerror(documents: SqliteDocuments, file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("INSERT INTO settings (id, body) VALUES ('1', '{\"id\": ')")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="cannot be read"):
+        documents.get("settings", "1")
+    with pytest.raises(StoreError):
+        documents.count("settings", Eq(("x",), 1))
