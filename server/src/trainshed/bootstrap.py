@@ -1,0 +1,145 @@
+"""Settings -> a server. The only module that names concrete adapters."""
+
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import flask
+
+from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.sqlite.cache import SqliteCache
+from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.system.clock import SystemClock
+from trainshed.domain.identity import Identity
+from trainshed.ports.cache import Cache
+from trainshed.ports.clock import Clock
+from trainshed.ports.documents import Documents
+from trainshed.ports.events import Events
+from trainshed.services import Services
+from trainshed.services.accounts import Accounts, Announcement
+from trainshed.services.events import EventLog
+from trainshed.services.models import Models
+from trainshed.services.projects import Projects
+from trainshed.services.task_parts import TaskParts
+from trainshed.services.tasks import Tasks
+from trainshed.settings import Settings
+from trainshed.transport import version
+from trainshed.transport.api import create_api_app
+from trainshed.transport.auth import authenticate
+from trainshed.transport.files import create_files_app
+from trainshed.transport.web import create_web_app
+
+_COMPACT_SECONDS = 1.0  # between two looks for recent points to pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engines:
+    """The engines of one server."""
+
+    documents: Documents
+    events: Events
+    cache: Cache
+    clock: Clock
+
+    def close(self) -> None:
+        """Release them all."""
+        self.documents.close()
+        self.events.close()
+        self.cache.close()
+
+
+def open_engines(settings: Settings) -> Engines:
+    """The embedded engines in the data directory, which is made when it is missing. Raises OSError, StoreError."""
+    root = settings.data_dir
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock = SystemClock()
+    return Engines(
+        documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
+        events=SqliteEvents(root / "events.db", durable=settings.durable),
+        cache=SqliteCache(root / "cache.db", clock=clock),
+        clock=clock,
+    )
+
+
+def build_services(engines: Engines, *, token_secret: bytes) -> Services:
+    """The use cases over the engines."""
+    documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
+    announcement = Announcement(version.text(version.API), version.SERVER)
+    projects = Projects(documents=documents, cache=cache, clock=clock)
+    tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects)
+    return Services(
+        accounts=Accounts(
+            documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
+        ),
+        projects=projects,
+        tasks=tasks,
+        task_parts=TaskParts(tasks=tasks),
+        models=Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks),
+        events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
+    )
+
+
+def build_apps(settings: Settings, services: Services) -> dict[str, flask.Flask]:
+    """Listener -> its WSGI application."""
+
+    def identify(request: flask.Request) -> Identity:
+        header, address = request.headers.get("Authorization"), request.remote_addr or ""
+        return authenticate(services.accounts, header, address=address).identity
+
+    return {
+        "web": create_web_app(product_version=version.product()),
+        "api": create_api_app(services),
+        "files": create_files_app(blobs=FileBlobs(settings.data_dir / "files"), authenticate=identify),
+    }
+
+
+def secret(data_dir: Path, name: str) -> bytes:
+    """A secret of this server, made at first use; only its owner can read the file. Raises OSError."""
+    folder = data_dir / "secrets"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / name
+    if not path.exists():
+        draft = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
+        write_private(draft, secrets.token_hex(32))
+        try:
+            os.link(draft, path)  # the first process wins, and nobody sees half a secret
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, to the disk. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+class Compactor:
+    """Packs recent points in the background, from start() to stop()."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present step."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._events.compact():
+                self._stopping.wait(_COMPACT_SECONDS)

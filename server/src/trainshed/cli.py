@@ -1,0 +1,223 @@
+"""`trainshed`: parses and calls."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from enum import IntEnum
+from pathlib import Path
+
+from trainshed import bootstrap
+from trainshed.domain.errors import StoreError, StoreFull
+from trainshed.services.accounts import KeyPair
+from trainshed.settings import LISTENERS, Settings
+from trainshed.transport import version
+from trainshed.transport.listener import Listener, PortInUseError, check_free
+
+DEFAULT_PORTS = {"web": 8080, "api": 8008, "files": 8081}
+
+
+class Exit(IntEnum):
+    """Exit codes by kind, the same as those of `shed`."""
+
+    OK = 0
+    USAGE = 2
+    MISSING = 3
+    CORRUPT = 5
+    CONFLICT = 6
+    NO_SPACE = 7
+
+
+class _Refusal(Exception):
+    def __init__(self, code: Exit, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        return int(options.call(options))
+    except _Refusal as refusal:
+        print(f"trainshed: {refusal}\n           {refusal.hint}", file=sys.stderr)
+        return int(refusal.code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trainshed",
+        description="An experiment server that speaks the ClearML REST API to the unmodified client.",
+        epilog="exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trainshed {version.product()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = commands.add_parser("serve", help="run the server", allow_abbrev=False)
+    _add_data_dir(serve)
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every one (default: %(default)s)"
+    )
+    for name, port in DEFAULT_PORTS.items():
+        serve.add_argument(f"--{name}-port", type=_port, default=port, metavar="PORT", help=f"{name} (default: {port})")
+    serve.add_argument("--only", type=_listeners, default=LISTENERS, metavar="LIST", help="run some of: web,api,files")
+    serve.add_argument(
+        "--fast-writes",
+        action="store_true",
+        help="do not wait for the disk at each write: a power cut may lose the last moments (a killed process never does)",
+    )
+    serve.set_defaults(call=_serve)
+
+    credentials = commands.add_parser("credentials", help="access keys for clients", allow_abbrev=False)
+    actions = credentials.add_subparsers(metavar="ACTION", required=True)
+    create = actions.add_parser(
+        "create", help="make an access key for the administrator and print it", allow_abbrev=False
+    )
+    _add_data_dir(create)
+    create.add_argument("--label", default="", help="what it is for")
+    create.add_argument(
+        "--host", default="localhost", help="name of this server in the printed addresses (default: %(default)s)"
+    )
+    create.add_argument("--json", action="store_true", help="print JSON instead of a section of clearml.conf")
+    create.set_defaults(call=_create_credentials)
+    return parser
+
+
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    default = Path(os.environ.get("TRAINSHED_DATA_DIR") or share / "trainshed")
+    parser.add_argument(
+        "--data-dir", type=Path, default=default, metavar="DIR", help="where everything is kept (default: %(default)s)"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535")
+    return int(text)
+
+
+def _listeners(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in LISTENERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(LISTENERS)}")
+    return names
+
+
+def _serve(options: argparse.Namespace) -> Exit:
+    ports = {name: getattr(options, f"{name}_port") for name in options.only}
+    settings = Settings(data_dir=options.data_dir, host=options.host, ports=ports, durable=not options.fast_writes)
+    for name, port in ports.items():
+        _check_address(name, settings.host, port)
+    engines = _open(settings)
+    services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
+    _, first = services.accounts.ensure_admin()
+    credentials = settings.data_dir / "secrets" / "first-credentials"
+    if first is not None:
+        bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
+    apps = bootstrap.build_apps(settings, services)
+    listeners = [
+        Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
+        for number, name in enumerate(ports, start=1)
+    ]
+    compactor = bootstrap.Compactor(engines.events)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    for listener in listeners:
+        listener.start()
+    compactor.start()
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - only compared
+    for name, port in ports.items():
+        print(f"{name:5}  http://{shown}:{port}", flush=True)
+    if credentials.exists():
+        print(f"keys   {credentials}", flush=True)
+    stopping.wait()
+    for listener in listeners:
+        listener.stop()
+    compactor.stop()
+    engines.close()
+    return Exit.OK
+
+
+def _check_address(name: str, host: str, port: int) -> None:
+    try:
+        check_free(host, port)
+    except PortInUseError as error:
+        raise _Refusal(
+            Exit.CONFLICT,
+            f"port {port} ({name}) is in use",
+            f"stop what listens there, or choose another port with --{name}-port",
+        ) from error
+    except OSError as error:
+        raise _Refusal(
+            Exit.USAGE, f"cannot listen on {host}:{port}: {error.strerror}", "choose another --host or port"
+        ) from error
+
+
+def _open(settings: Settings) -> bootstrap.Engines:
+    folder = settings.data_dir
+    try:
+        return bootstrap.open_engines(settings)
+    except StoreFull as error:
+        raise _Refusal(
+            Exit.NO_SPACE, f"no space is left for {folder}", "free some, or choose another --data-dir"
+        ) from error
+    except StoreError as error:
+        raise _Refusal(
+            Exit.CORRUPT,
+            f"the store in {folder} cannot be opened: {error}",
+            "restore a backup, or choose another --data-dir",
+        ) from error
+    except OSError as error:
+        raise _Refusal(
+            Exit.MISSING, f"cannot use {folder}: {error.strerror}", "make it writable, or choose another --data-dir"
+        ) from error
+
+
+def _create_credentials(options: argparse.Namespace) -> Exit:
+    if not (options.data_dir / "documents.db").exists():
+        raise _Refusal(Exit.MISSING, f"no server has run in {options.data_dir}", "name its --data-dir")
+    _become_owner(options.data_dir)
+    engines = _open(Settings(data_dir=options.data_dir, ports={}))
+    services = bootstrap.build_services(engines, token_secret=bootstrap.secret(options.data_dir, "token"))
+    user, first = services.accounts.ensure_admin()
+    pair = first or services.accounts.create_credentials(user, label=options.label)
+    engines.close()
+    if options.json:
+        print(json.dumps({"access_key": pair.access_key, "secret_key": pair.secret_key}))
+    else:
+        print(_snippet(pair, options.host, DEFAULT_PORTS), end="")
+    return Exit.OK
+
+
+def _become_owner(folder: Path) -> None:
+    # Files that root makes beside the database could not be written by the server afterwards.
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def _snippet(pair: KeyPair, host: str, ports: dict[str, int]) -> str:
+    urls = {**DEFAULT_PORTS, **ports}
+    return (
+        "# For ~/clearml.conf on the machine of the client.\n"
+        "api {\n"
+        f'    web_server: "http://{host}:{urls["web"]}"\n'
+        f'    api_server: "http://{host}:{urls["api"]}"\n'
+        f'    files_server: "http://{host}:{urls["files"]}"\n'
+        "    credentials {\n"
+        f'        "access_key" = "{pair.access_key}"\n'
+        f'        "secret_key" = "{pair.secret_key}"\n'
+        "    }\n"
+        "}\n"
+    )

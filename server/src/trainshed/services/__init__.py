@@ -1,0 +1,22 @@
+"""The use cases, one module a noun. They see ports and domain, never HTTP or an engine."""
+
+from dataclasses import dataclass
+
+from trainshed.services.accounts import Accounts
+from trainshed.services.events import EventLog
+from trainshed.services.models import Models
+from trainshed.services.projects import Projects
+from trainshed.services.task_parts import TaskParts
+from trainshed.services.tasks import Tasks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """All use cases of one server, wired by bootstrap."""
+
+    accounts: Accounts
+    projects: Projects
+    tasks: Tasks
+    task_parts: TaskParts
+    models: Models
+    events: EventLog

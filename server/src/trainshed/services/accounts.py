@@ -1,0 +1,209 @@
+"""Users, their access keys, and the tokens that stand for them.
+
+An access key is a public name and a secret of 256 random bits. Only the secret's SHA-256 is stored: a slow hash protects
+guessable secrets, and would cost a login 200 ms for nothing here.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import jwt
+
+from trainshed.domain import dates
+from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.identity import DEFAULT_COMPANY, Identity, Role
+from trainshed.domain.ids import new_id
+from trainshed.ports.cache import Cache
+from trainshed.ports.clock import Clock
+from trainshed.ports.documents import Document, Documents
+from trainshed.ports.query import And, Eq
+
+DEFAULT_LIFETIME = 30 * 24 * 3600  # seconds a token lives when the caller does not say
+MAX_LIFETIME = 365 * 24 * 3600
+_ALGORITHM = "HS256"
+_KEY_BYTES = 15  # 20 characters: an access key is a name, not a secret
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A new access key; the secret is shown once and kept nowhere."""
+
+    access_key: str
+    secret_key: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a token tells the client about the server: how it chooses its dialect."""
+
+    api_version: str
+    server_version: str
+
+
+class Accounts:
+    """Who may call, and as whom."""
+
+    def __init__(
+        self, *, documents: Documents, cache: Cache, clock: Clock, token_secret: bytes, announcement: Announcement
+    ) -> None:
+        self._documents = documents
+        self._cache = cache
+        self._clock = clock
+        self._token_secret = token_secret
+        self._announcement = announcement
+
+    # users
+
+    def ensure_admin(self) -> tuple[str, KeyPair | None]:
+        """Make the first user, an administrator with one key pair, when there is none. Returns its id and the new pair."""
+        present = self._documents.find("users", Eq(("role",), Role.ADMIN))
+        if present:
+            return str(present[0]["id"]), None
+        user = self.create_user("admin", role=Role.ADMIN)
+        return user, self.create_credentials(user, label="first start")
+
+    def create_user(self, name: str, *, role: Role = Role.USER) -> str:
+        """Add a user; return the id."""
+        user = new_id()
+        self._documents.insert(
+            "users",
+            {
+                "id": user,
+                "name": name,
+                "given_name": name,
+                "family_name": "",
+                "company": DEFAULT_COMPANY,
+                "role": role.value,
+                "created": dates.to_text(self._clock.now()),
+            },
+        )
+        return user
+
+    def user(self, user_id: str) -> Document:
+        """Raises INVALID_USER_ID."""
+        user = self._documents.get("users", user_id)
+        if user is None:
+            raise ApiError(Fault.INVALID_USER_ID, user_id)
+        return user
+
+    # access keys
+
+    def create_credentials(self, user: str, *, label: str = "") -> KeyPair:
+        """A new access key for the user."""
+        pair = KeyPair(secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_SECRET_BYTES), label)
+        self._documents.insert(
+            "credentials",
+            {
+                "id": pair.access_key,
+                "user": user,
+                "label": label,
+                "secret_sha256": _digest(pair.secret_key),
+                "created": dates.to_text(self._clock.now()),
+            },
+        )
+        return pair
+
+    def credentials(self, user: str) -> list[Document]:
+        """The user's access keys, without anything secret."""
+        return self._documents.find("credentials", Eq(("user",), user))
+
+    def relabel_credentials(self, user: str, access_key: str, label: str) -> None:
+        """Raises INVALID_ACCESS_KEY unless the key is the user's own."""
+        if not self._documents.count("credentials", _own(user, access_key)):
+            raise ApiError(Fault.INVALID_ACCESS_KEY)
+        self._documents.update("credentials", access_key, lambda document: document.update(label=label))
+
+    def revoke_credentials(self, user: str, access_key: str) -> None:
+        """End the key and every token it gave. Raises INVALID_ACCESS_KEY unless the key is the user's own."""
+        if not self._documents.delete("credentials", _own(user, access_key)):
+            raise ApiError(Fault.INVALID_ACCESS_KEY)
+        self._cache.set(f"revoked:{access_key}", b"", MAX_LIFETIME)
+
+    # identities and tokens
+
+    def by_credentials(self, access_key: str, secret_key: str, *, address: str = "") -> tuple[Identity, str]:
+        """The caller of an access key, and the key. Raises INVALID_CREDENTIALS, the same for a wrong key and a wrong secret."""
+        document = self._documents.get("credentials", access_key)
+        stored = document["secret_sha256"] if document else _digest("")
+        if not hmac.compare_digest(stored, _digest(secret_key)) or document is None:
+            raise ApiError(Fault.INVALID_CREDENTIALS)
+        now = dates.to_text(self._clock.now())
+        try:
+            self._documents.update("credentials", access_key, lambda d: d.update(last_used=now, last_used_from=address))
+        except NotFound as error:  # revoked between the two
+            raise ApiError(Fault.INVALID_CREDENTIALS) from error
+        return self._identity(document["user"]), access_key
+
+    def by_token(self, token: str) -> Identity:
+        """The caller of a token. Raises INVALID_TOKEN and BLOCKED_TOKEN."""
+        claims = self._claims(token)
+        if any(self._cache.get(f"revoked:{claims.get(name)}") is not None for name in ("jti", "key")):
+            raise ApiError(Fault.BLOCKED_TOKEN)
+        who = claims["identity"]
+        try:
+            return Identity(user=who["user"], company=who["company"], role=Role(who["role"]), name=who["user_name"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise ApiError(Fault.INVALID_TOKEN) from error
+
+    def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
+        """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""
+        seconds = min(lifetime if lifetime and lifetime > 0 else DEFAULT_LIFETIME, MAX_LIFETIME)
+        now = self._clock.now()
+        claims = {
+            "jti": new_id(),
+            "key": access_key,
+            "iat": now,
+            "exp": now + timedelta(seconds=seconds),
+            "auth_type": "Bearer",
+            "identity": {
+                "user": identity.user,
+                "company": identity.company,
+                "role": identity.role.value,
+                "user_name": identity.name,
+                "company_name": "",
+            },
+            "api_version": self._announcement.api_version,
+            "server_version": self._announcement.server_version,
+            "feature_set": "basic",  # anything else makes the client ask for what an open server does not have
+        }
+        return jwt.encode(claims, self._token_secret, algorithm=_ALGORITHM)
+
+    def revoke_token(self, token: str) -> None:
+        """End one token, as a logout does. Raises INVALID_TOKEN."""
+        claims = self._claims(token)
+        left = claims["exp"] - self._clock.now().timestamp()
+        self._cache.set(f"revoked:{claims['jti']}", b"", max(left, 1.0))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._token_secret,
+                algorithms=[_ALGORITHM],
+                # Expiry is judged by our clock, which tests move.
+                options={"require": ["exp", "iat", "jti", "identity"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError as error:
+            raise ApiError(Fault.INVALID_TOKEN) from error
+        expires = claims["exp"]
+        if not isinstance(expires, int | float) or expires <= self._clock.now().timestamp():
+            raise ApiError(Fault.INVALID_TOKEN, "it has expired")
+        return claims
+
+    def _identity(self, user_id: str) -> Identity:
+        user = self.user(user_id)
+        return Identity(user=user_id, company=user["company"], role=Role(user["role"]), name=user["name"])
+
+
+def _own(user: str, access_key: str) -> And:
+    return And((Eq(("id",), access_key), Eq(("user",), user)))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

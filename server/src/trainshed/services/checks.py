@@ -1,0 +1,29 @@
+"""Checks that several services make in the same way."""
+
+from trainshed.domain.errors import ApiError, Fault
+from trainshed.domain.identity import Identity
+from trainshed.ports.documents import Document, Documents
+
+MIN_NAME = 3  # characters of the name of a task, project or queue
+
+
+def existing(documents: Documents, collection: str, identity: Identity, document_id: str, fault: Fault) -> Document:
+    """The document, when it is there and the caller may see it; otherwise `fault`."""
+    document = documents.get(collection, document_id)
+    if document is None or document["company"] not in (identity.company, ""):
+        raise ApiError(fault, document_id)
+    return document
+
+
+def writable(document: Document, fault: Fault = Fault.NO_WRITE_PERMISSION) -> None:
+    """Public documents (of no company) cannot be changed."""
+    if document["company"] == "":
+        raise ApiError(fault, str(document["id"]))
+
+
+def name(text: str) -> str:
+    """A name without white space around it, long enough."""
+    trimmed = text.strip()
+    if len(trimmed) < MIN_NAME:
+        raise ApiError(Fault.DATA_VALIDATION_ERROR, f"a name has at least {MIN_NAME} characters")
+    return trimmed

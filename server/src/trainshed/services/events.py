@@ -1,0 +1,210 @@
+"""Events: what experiments report, and every way of reading it back."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainshed.domain import dates
+from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.identity import Identity
+from trainshed.ports.cache import Cache
+from trainshed.ports.clock import Clock
+from trainshed.ports.documents import Document, Documents
+from trainshed.ports.events import (
+    SINGLE_VALUE,
+    AnyEvent,
+    Events,
+    LogEvent,
+    LogPage,
+    Sample,
+    SampleKind,
+    Series,
+    SeriesStats,
+)
+from trainshed.services import checks
+
+MAX_LAST_METRICS = 2000  # metrics kept on a task: beyond it a table could not show them, and the document would grow
+
+
+@dataclass(slots=True)
+class Report:
+    """How many events were stored, how many were not, and why (message -> how many)."""
+
+    added: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def fail(self, message: str, count: int = 1) -> None:
+        self.errors[message] = self.errors.get(message, 0) + count
+
+
+class EventLog:
+    """The use cases of events."""
+
+    def __init__(self, *, documents: Documents, events: Events, cache: Cache, clock: Clock) -> None:
+        self._documents = documents
+        self._events = events
+        self.cache = cache
+        self._clock = clock
+
+    # writing
+
+    def add(self, identity: Identity, events: Iterable[AnyEvent], report: Report) -> None:
+        """Store the events of known owners, and bring each owner's last values up to date.
+
+        What cannot be stored is counted in the report. Raises EVENTS_NOT_ADDED when nothing could be.
+        """
+        now = int(self._clock.now().timestamp() * 1000)
+        by_owner: dict[tuple[str, bool], list[AnyEvent]] = defaultdict(list)
+        for event in events:
+            if not event.timestamp:
+                event.timestamp = now
+            by_owner[(event.task, event.model_event)].append(event)
+        good: list[AnyEvent] = []
+        owners: list[tuple[str, bool]] = []
+        for (owner, is_model), group in by_owner.items():
+            problem = self._problem(identity, owner, is_model=is_model)
+            if problem:
+                report.fail(problem, len(group))
+                continue
+            fitting = [e for e in group if not (is_model and isinstance(e, LogEvent))]
+            if len(fitting) < len(group):
+                report.fail("a model has no console log", len(group) - len(fitting))
+            owners.append((owner, is_model))
+            good += fitting
+        if not good:
+            raise ApiError(Fault.EVENTS_NOT_ADDED, "; ".join(report.errors) or "there were none", errors=report.errors)
+        touched = self._events.add(good)
+        report.added += len(good)
+        for owner, is_model in owners:
+            self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
+
+    def delete(self, owner: str) -> None:
+        """Remove every event of a task or model."""
+        self._events.delete([owner])
+
+    # reading
+
+    def owner(self, identity: Identity, owner: str, *, is_model: bool = False) -> Document:
+        """The task or model. Raises INVALID_TASK_ID or INVALID_MODEL_ID."""
+        if is_model:
+            return checks.existing(self._documents, "models", identity, owner, Fault.INVALID_MODEL_ID)
+        return checks.existing(self._documents, "tasks", identity, owner, Fault.INVALID_TASK_ID)
+
+    def scalars(self, owner: str, metrics: Sequence[tuple[str, Sequence[str] | None]] | None) -> list[Series]:
+        """The curves of the owner; only these metrics (and of each only these variants), when given."""
+        if metrics is None:
+            return self._events.scalars(owner)
+        return [
+            s for metric, variants in metrics for s in self._events.scalars(owner, metric=metric, variants=variants)
+        ]
+
+    def single_values(self, owner: str, metrics: Sequence[tuple[str, Sequence[str] | None]] | None) -> list[Series]:
+        """The single values of the owner, each a series of one point."""
+        found = self._events.scalars(owner, single=True)
+        if metrics is None:
+            return found
+        wanted = dict(metrics)
+        return [
+            s for s in found if s.metric in wanted and (not wanted[s.metric] or s.variant in (wanted[s.metric] or ()))
+        ]
+
+    def samples(
+        self,
+        owner: str,
+        kind: SampleKind,
+        metrics: Sequence[tuple[str, Sequence[str] | None]] | None = None,
+        *,
+        last_iterations: int | None = None,
+        before_iteration: int | None = None,
+    ) -> list[Sample]:
+        """Plots, images or vectors of the owner by (metric, variant), newest iteration first."""
+        groups = metrics if metrics is not None else [(None, None)]
+        found: list[Sample] = []
+        for metric, variants in groups:
+            found += self._events.samples(
+                owner,
+                kind,
+                metric=metric,
+                variants=variants,
+                last_iterations=last_iterations,
+                before_iteration=before_iteration,
+            )
+        return found
+
+    def logs(self, owner: str, *, limit: int, earlier: bool, from_timestamp: int | None) -> LogPage:
+        """A page of the console log, ascending."""
+        return self._events.logs(owner, limit=limit, earlier=earlier, from_timestamp=from_timestamp)
+
+    def metrics(self, owner: str, kind: Any) -> list[tuple[str, str]]:
+        """The (metric, variant) names that have events of this kind."""
+        return self._events.metrics(owner, kind)
+
+    # parts of add
+
+    def _problem(self, identity: Identity, owner: str, *, is_model: bool) -> str | None:
+        try:
+            document = self.owner(identity, owner, is_model=is_model)
+            checks.writable(document)
+        except ApiError as error:
+            return error.message
+        return None
+
+    def _update_owner(self, owner: str, events: list[AnyEvent], touched: list[SeriesStats], *, is_model: bool) -> None:
+        now = dates.to_text(self._clock.now())
+        iteration = max((e.iter for e in events if e.iter != SINGLE_VALUE), default=0)
+
+        def change(document: Document) -> None:
+            document["last_update"] = now
+            document["last_iteration"] = max(document.get("last_iteration", 0), iteration)
+            if touched:
+                document["last_metrics"] = merge_last_metrics(document["last_metrics"], touched)
+
+        try:
+            self._documents.update("models" if is_model else "tasks", owner, change)
+        except NotFound:  # deleted meanwhile: so are its events, or the next compaction of orphans takes them
+            self._events.delete([owner])
+
+
+def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> dict[str, Any]:
+    """Bring the figures of the touched series into last_metrics: md5(metric) -> md5(variant) -> figures, keys sorted."""
+    merged = {key: dict(variants) for key, variants in present.items()}
+    count = sum(len(variants) for variants in merged.values())
+    # A single value that arrives with points of its own name is shown after them.
+    for stats in sorted(touched, key=lambda s: s.iter == SINGLE_VALUE):
+        variants = merged.setdefault(_md5(stats.metric), {})
+        key = _md5(stats.variant)
+        if key not in variants:
+            if count >= MAX_LAST_METRICS:
+                continue
+            count += 1
+        variants[key] = _figures(stats, variants.get(key))
+    return {key: dict(sorted(merged[key].items())) for key in sorted(merged) if merged[key]}
+
+
+def _figures(stats: SeriesStats, former: dict[str, Any] | None) -> dict[str, Any]:
+    if stats.iter == SINGLE_VALUE and former and former["count"] > 1:
+        return {**former, "value": stats.value}
+    figures: dict[str, Any] = {
+        "metric": stats.metric,
+        "variant": stats.variant,
+        "value": stats.value,
+        "iter": stats.iter,
+        "timestamp": stats.timestamp,
+        "min_value": stats.min_value,
+        "min_value_iteration": stats.min_value_iteration,
+        "max_value": stats.max_value,
+        "max_value_iteration": stats.max_value_iteration,
+        "first_value": stats.first_value,
+        "first_value_iteration": stats.first_value_iteration,
+        "count": stats.count,
+        "mean_value": stats.mean_value,
+    }
+    if stats.x_axis_label is not None:
+        figures["x_axis_label"] = stats.x_axis_label
+    return figures
+
+
+def _md5(name: str) -> str:
+    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,361 @@
+"""Listings: from the arguments of a `get_all` to a question for the Documents port, and from documents to what was asked for.
+
+The rules are the contract's: list filters with `-` and `__$` operators, regular expressions, date and number ranges,
+`filters`, `_any_` / `_all_` / `_or_`, dotted paths, total order, paging and scrolling, projection.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from trainshed.domain import dates, fieldpath
+from trainshed.domain.errors import ApiError, Fault
+from trainshed.domain.identity import Identity
+from trainshed.domain.ids import new_id
+from trainshed.ports.cache import Cache
+from trainshed.ports.documents import Document, Documents
+from trainshed.ports.query import (
+    EVERYTHING,
+    And,
+    Eq,
+    Exists,
+    Filter,
+    Has,
+    In,
+    Not,
+    Or,
+    Page,
+    Path,
+    Range,
+    Regex,
+    Scalar,
+    Sort,
+)
+
+Arguments = Mapping[str, Any]
+
+MAX_ROWS = 500  # of a listing without paging arguments, and of a page that does not say its size
+SCROLL_TTL = 600.0  # seconds a scroll position is kept
+
+_ARRAYS = frozenset({"tags", "system_tags"})
+_ALL_WORDS = frozenset({"__$all", "__$and"})
+_ANY_WORDS = frozenset({"__$any", "__$or"})
+_NOT_WORD = "__$not"
+_BOUND = re.compile(r"(>=|<=|>|<)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """How one collection may be listed.
+
+    patterns: fields filtered by regular expression. lists: fields filtered by a value or list of values. dates: fields
+    filtered by date ranges. flags: fields filtered by true or false. search: fields that `search_text` looks in.
+    hides: whether objects with the system tag `hidden` appear only when asked for.
+    """
+
+    collection: str
+    patterns: tuple[str, ...] = ("name", "comment")
+    lists: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    search: tuple[str, ...] = ("id", "name", "comment")
+    hides: bool = False
+
+
+TASKS = Entity(
+    collection="tasks",
+    lists=("id", "user", "project", "type", "status", "parent", "tags", "system_tags"),
+    dates=("status_changed", "last_update", "last_change", "created", "started", "completed"),
+    hides=True,
+)
+MODELS = Entity(
+    collection="models",
+    lists=("id", "user", "project", "task", "framework", "uri", "parent", "tags", "system_tags"),
+    dates=("last_update", "last_change", "created"),
+    flags=("ready",),
+)
+PROJECTS = Entity(
+    collection="projects",
+    patterns=("name", "basename", "description"),
+    lists=("id", "parent", "tags", "system_tags"),
+    dates=("last_update", "created"),
+    search=("id", "name", "description"),
+    hides=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Documents as asked for. scroll_id: to be given with the next call, when one was asked for."""
+
+    documents: list[Document]
+    scroll_id: str | None = None
+
+
+def visible(identity: Identity) -> Filter:
+    """What the caller may see: the company's documents and the public ones."""
+    return In(("company",), (identity.company, ""))
+
+
+def fetch(
+    documents: Documents,
+    cache: Cache,
+    entity: Entity,
+    identity: Identity,
+    arguments: Arguments,
+    *,
+    extra: Filter = EVERYTHING,
+) -> Listed:
+    """Answer a listing. extra: a further condition that the service knows of."""
+    where = And((visible(identity), condition(entity, arguments), extra))
+    sort = order(arguments.get("order_by"))
+    if "scroll_id" in arguments:
+        return _scroll(documents, cache, entity, arguments, where, sort)
+    found = documents.find(entity.collection, where, sort=sort, page=_page(arguments))
+    return Listed(project(found, arguments))
+
+
+def _scroll(
+    documents: Documents, cache: Cache, entity: Entity, arguments: Arguments, where: Filter, sort: tuple[Sort, ...]
+) -> Listed:
+    size = int(arguments.get("size") or MAX_ROWS)
+    scroll_id = arguments["scroll_id"]
+    start = 0
+    if scroll_id:
+        position = cache.get(f"scroll:{scroll_id}")
+        if position is None:
+            raise ApiError(Fault.INVALID_SCROLL_ID)
+        start = int(position)
+    else:
+        scroll_id = new_id()
+    page = Page(0, max(start, size)) if arguments.get("refresh_scroll") else Page(start, size)
+    found = documents.find(entity.collection, where, sort=sort, page=page)
+    cache.set(f"scroll:{scroll_id}", str(max(start, page.offset + len(found))).encode(), SCROLL_TTL)
+    return Listed(project(found, arguments), scroll_id)
+
+
+def _page(arguments: Arguments) -> Page:
+    number, size = arguments.get("page"), arguments.get("page_size")
+    if number is None and size is None:
+        return Page(0, MAX_ROWS)
+    number, size = int(number or 0), int(MAX_ROWS if size is None else size)
+    if number < 0 or size < 1:
+        raise ApiError(Fault.VALIDATION_ERROR, "page starts at 0 and page_size at 1")
+    return Page(number * size, size)
+
+
+def condition(entity: Entity, arguments: Arguments) -> Filter:
+    """All conditions of the arguments together."""
+    parts = [*_own_fields(entity, arguments), *_any_fields(arguments)]
+    if arguments.get("search_text"):
+        parts.append(Or(tuple(Regex((name,), arguments["search_text"]) for name in entity.search)))
+    if entity.hides and not arguments.get("id") and not arguments.get("search_hidden"):
+        parts.append(Not(Has(("system_tags",), "hidden")))
+    return And(tuple(parts))
+
+
+def _own_fields(entity: Entity, arguments: Arguments) -> Iterator[Filter]:
+    matchers: tuple[tuple[tuple[str, ...], Callable[[Path, Any], Filter]], ...] = (
+        (entity.patterns, Regex),
+        (entity.lists, match_list),
+        (entity.dates, match_dates),
+        (entity.flags, Eq),
+    )
+    for names, match in matchers:
+        for name in names:
+            if arguments.get(name) is not None:
+                yield match((name,), arguments[name])
+
+
+def _any_fields(arguments: Arguments) -> Iterator[Filter]:
+    for name, value in arguments.items():
+        if "." in name and value is not None:
+            yield _match_dotted(fieldpath.parse(name), value)
+    for name, combine in (("_any_", Or), ("_or_", Or), ("_all_", And)):
+        if arguments.get(name):
+            yield _match_fields(arguments[name], combine)
+    for name, value in (arguments.get("filters") or {}).items():
+        yield match_groups(fieldpath.parse(name), value)
+
+
+def _equals(path: Path, value: Scalar) -> Filter:
+    if path[-1] in _ARRAYS:
+        return Not(Exists(path)) if value is None else Has(path, value)
+    return Eq(path, value)
+
+
+def match_list(path: Path, values: Any) -> Filter:
+    """A value or a list of values: plain ones any of, `-value` none of, with the `__$` operators combined as they say."""
+    listed = values if isinstance(values, list) else [values]
+    if any(isinstance(v, str) and v in (_ALL_WORDS | _ANY_WORDS | {_NOT_WORD}) for v in listed):
+        return _match_operators(path, listed)
+    include: list[Scalar] = [v for v in listed if not _excluded(v)]
+    parts: list[Filter] = [Not(_equals(path, v[1:])) for v in listed if _excluded(v)]
+    if include:
+        parts.append(_any_of(path, include))
+    return And(tuple(parts))
+
+
+def _any_of(path: Path, values: list[Scalar]) -> Filter:
+    if path[-1] in _ARRAYS:
+        return Or(tuple(_equals(path, v) for v in values))
+    return In(path, tuple(values))
+
+
+def _excluded(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("-")
+
+
+def _match_operators(path: Path, values: list[Any]) -> Filter:
+    # Each operator opens a group of the values after it; the first one also says how the groups combine.
+    first: type[And | Or] | None = None
+    combine: type[And | Or] = Or
+    groups: list[tuple[type[And | Or], list[Filter]]] = []
+    negate = False
+    for value in values:
+        if value in _ALL_WORDS or value in _ANY_WORDS:
+            combine = And if value in _ALL_WORDS else Or
+            first = first or combine
+            groups.append((combine, []))
+        elif value == _NOT_WORD:
+            negate = True
+        else:
+            if not groups:
+                groups.append((combine, []))
+            part = Not(_equals(path, value[1:])) if _excluded(value) else _equals(path, value)
+            groups[-1][1].append(Not(part) if negate else part)
+            negate = False
+    return (first or And)(tuple(kind(tuple(parts)) for kind, parts in groups if parts))
+
+
+def match_groups(path: Path, value: Any) -> Filter:
+    """A value of `filters`: `any` and `all` groups, each with what to include and exclude."""
+    kinds: tuple[tuple[str, type[And | Or]], ...] = (("any", Or), ("all", And))
+    parts = tuple(kind(tuple(_group(path, value[name]))) for name, kind in kinds if value.get(name))
+    return Or(parts) if value.get("op") == "or" else And(parts)
+
+
+def _group(path: Path, group: Any) -> Iterator[Filter]:
+    for wanted in group.get("include") or ():
+        yield _equals(path, wanted)
+    for unwanted in group.get("exclude") or ():
+        yield Not(_equals(path, unwanted))
+
+
+def match_dates(path: Path, value: Any) -> Filter:
+    """`">=D"`, a list of such bounds (all hold), or a plain `[from, to]` with null for an open end."""
+    if isinstance(value, str):
+        return _date_bound(path, value)
+    plain = len(value) == 2 and not any(isinstance(v, str) and _BOUND.match(v) for v in value)
+    if plain:
+        return Range(path, _date(value[0]), _date(value[1]))
+    return And(tuple(_date_bound(path, v) for v in value if v is not None))
+
+
+def _date_bound(path: Path, text: str) -> Filter:
+    match = _BOUND.match(text)
+    if match is None:
+        return Eq(path, _date(text))
+    sign, moment = match[1], _date(match[2].strip())
+    if sign[0] == ">":
+        return Range(path, low=moment, low_open=sign == ">")
+    return Range(path, high=moment, high_open=sign == "<")
+
+
+def _date(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return dates.to_text(dates.from_text(text))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ApiError(Fault.VALIDATION_ERROR, f"not a date: {text!r}") from error
+
+
+def _match_dotted(path: Path, value: Any) -> Filter:
+    if not isinstance(value, list):
+        return _equals(path, value)
+    numbers = len(value) == 2 and all(
+        v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in value
+    )
+    if numbers and value != [None, None]:
+        return Range(path, value[0], value[1])
+    return match_list(path, value)
+
+
+def _match_fields(arguments: Any, combine: type[And | Or]) -> Filter:
+    paths = [fieldpath.parse(name) for name in arguments["fields"]]
+    if arguments.get("pattern") is not None:
+        return combine(tuple(Regex(path, arguments["pattern"]) for path in paths))
+    if arguments.get("datetime") is not None:
+        return combine(tuple(match_dates(path, arguments["datetime"]) for path in paths))
+    raise ApiError(Fault.VALIDATION_ERROR, "either pattern or datetime is needed with fields")
+
+
+def order(order_by: Any) -> tuple[Sort, ...]:
+    """`["-last_update", "name"]` as sorts. Hyperparameters compare digit runs as numbers and may leave out `.value`."""
+    names = [order_by] if isinstance(order_by, str) else order_by or []
+    return tuple(_sort(name) for name in names if name)
+
+
+def _sort(name: str) -> Sort:
+    descending = name.startswith("-")
+    path = fieldpath.parse(name[descending:])
+    if path[0] == "hyperparams":
+        return Sort(path if path[-1] == "value" and len(path) > 3 else (*path, "value"), descending, natural=True)
+    return Sort(path, descending)
+
+
+def project(documents: list[Document], arguments: Arguments) -> list[Document]:
+    """Keep of each document what `only_fields` (or `projection`) names; the id always."""
+    names = arguments.get("only_fields") or arguments.get("projection")
+    if not names:
+        return documents
+    keep = projection([names] if isinstance(names, str) else names)
+    return [keep(document) for document in documents]
+
+
+def projection(names: list[str]) -> Callable[[Document], Document]:
+    """A function that keeps the named paths of a document. `-field` leaves one out, `*` and `sub.*` mean everything there."""
+    include = [_strip_star(fieldpath.parse(name)) for name in names if not name.startswith("-")]
+    exclude = [fieldpath.parse(name[1:]) for name in names if name.startswith("-")]
+
+    def keep(document: Document) -> Document:
+        kept: Document = {}
+        if not include or () in include:
+            kept = msgspec.to_builtins(document)
+        else:
+            for path in (("id",), *include):
+                _copy_path(document, kept, path)
+        for path in exclude:
+            if path != ("id",):
+                _drop_path(kept, path)
+        return kept
+
+    return keep
+
+
+def _strip_star(path: Path) -> Path:
+    return path[:-1] if path[-1] == "*" else path
+
+
+def _copy_path(source: Any, target: Document, path: Path) -> None:
+    for key in path[:-1]:
+        if not isinstance(source, dict) or key not in source:
+            return
+        source = source[key]
+        if not isinstance(source, dict):
+            return
+        target = target.setdefault(key, {})
+    if isinstance(source, dict) and path[-1] in source:
+        target[path[-1]] = source[path[-1]]
+
+
+def _drop_path(document: Document, path: Path) -> None:
+    for key in path[:-1]:
+        document = document.get(key, {})
+        if not isinstance(document, dict):
+            return
+    document.pop(path[-1], None)

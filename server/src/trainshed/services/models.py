@@ -1,0 +1,181 @@
+"""Models: what tasks produce and take."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trainshed.domain import dates
+from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.identity import Identity
+from trainshed.domain.ids import new_id
+from trainshed.domain.status import Status
+from trainshed.ports.cache import Cache
+from trainshed.ports.clock import Clock
+from trainshed.ports.documents import Document, Documents
+from trainshed.ports.events import Events
+from trainshed.ports.query import EVERYTHING, Eq, Filter, In
+from trainshed.services import checks, listing
+from trainshed.services.projects import Projects
+from trainshed.services.tasks import Tasks
+
+_FIELDS = (
+    "name",
+    "uri",
+    "comment",
+    "tags",
+    "system_tags",
+    "framework",
+    "design",
+    "labels",
+    "ready",
+    "project",
+    "parent",
+    "task",
+)
+
+
+class Models:
+    """The use cases of models."""
+
+    def __init__(
+        self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects, tasks: Tasks
+    ) -> None:
+        self._documents = documents
+        self._events = events
+        self._cache = cache
+        self._clock = clock
+        self._projects = projects
+        self._tasks = tasks
+
+    def get(self, identity: Identity, model_id: str) -> Document:
+        """Raises INVALID_MODEL_ID."""
+        return checks.existing(self._documents, "models", identity, model_id, Fault.INVALID_MODEL_ID)
+
+    def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
+        """Models as asked for. A project means that project only, unless include_subprojects."""
+        extra: Filter = EVERYTHING
+        project = arguments.get("project")
+        if project and arguments.get("include_subprojects"):
+            wanted = project if isinstance(project, list) else [project]
+            extra = In(("project",), tuple(self._projects.descendants(wanted)))
+            arguments = {name: value for name, value in arguments.items() if name != "project"}
+        return listing.fetch(self._documents, self._cache, listing.MODELS, identity, arguments, extra=extra)
+
+    def create(self, identity: Identity, fields: dict[str, Any]) -> str:
+        """Add a model; return its id. Raises for a project or task that is not there."""
+        self._check_references(identity, fields)
+        now = self._now()
+        model: Document = {
+            "id": new_id(),
+            "user": identity.user,
+            "company": identity.company,
+            "created": now,
+            "last_update": now,
+            "last_change": now,
+            "comment": "",
+            "tags": [],
+            "system_tags": [],
+            "labels": {},
+            "ready": False,
+            "metadata": {},
+            "last_metrics": {},
+            **{name: fields[name] for name in _FIELDS if name in fields},
+        }
+        self._documents.insert("models", model)
+        return str(model["id"])
+
+    def edit(self, identity: Identity, model_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Change fields; return those. `iteration` raises the last_iteration of the model's task."""
+        self._check_references(identity, fields)
+        changed = {name: fields[name] for name in _FIELDS if name in fields}
+        model = self.change(identity, model_id, lambda document: document.update(changed))
+        if fields.get("iteration") is not None and model.get("task"):
+            self._raise_iteration(identity, model["task"], fields["iteration"])
+        return changed
+
+    def set_ready(
+        self, identity: Identity, model_id: str, *, publish_task: bool, force_publish_task: bool
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Publish the model, and the task that made it. Returns that task's id and changed fields, if it was published now."""
+        model = self.get(identity, model_id)
+        if model["ready"]:
+            raise ApiError(Fault.MODEL_IS_READY, model_id)
+        published = None
+        task_id = model.get("task") if publish_task else None
+        task = self._documents.get("tasks", task_id) if task_id else None
+        if task is not None and task["status"] != Status.PUBLISHED:
+            task_id = str(task["id"])
+            published = task_id, self._tasks.publish(identity, task_id, force=force_publish_task, models=False)
+        self.change(identity, model_id, lambda document: document.update(ready=True))
+        return published
+
+    def delete(self, identity: Identity, model_id: str, *, force: bool) -> str:
+        """Remove a model and take it off its task; return its uri. A published task needs force, and keeps a mark."""
+        model = self.get(identity, model_id)
+        checks.writable(model, Fault.INVALID_MODEL_ID)
+        task_id = model.get("task")
+        task = self._documents.get("tasks", task_id) if task_id else None
+        published = task is not None and task["status"] == Status.PUBLISHED
+        if published and not force:
+            raise ApiError(Fault.MODEL_CREATING_TASK_EXISTS, "force is needed")
+        if task_id and task is not None:
+            self._tasks.change(identity, task_id, lambda document: _take_off(document, model_id, mark=published))
+        self._documents.delete("models", Eq(("id",), model_id))
+        self._events.delete([model_id])
+        return str(model.get("uri") or "")
+
+    def add_or_update_metadata(
+        self, identity: Identity, model_id: str, items: list[dict[str, Any]], *, replace: bool
+    ) -> None:
+        """Put metadata entries by key; replace: these and no others."""
+        entries = {item["key"]: item for item in items}
+
+        def change(model: Document) -> None:
+            model["metadata"] = {**({} if replace else model["metadata"]), **entries}
+
+        self.change(identity, model_id, change)
+
+    def delete_metadata(self, identity: Identity, model_id: str, keys: list[str]) -> None:
+        """Remove metadata entries by key."""
+
+        def change(model: Document) -> None:
+            for key in keys:
+                model["metadata"].pop(key, None)
+
+        self.change(identity, model_id, change)
+
+    def change(self, identity: Identity, model_id: str, change: Callable[[Document], None]) -> Document:
+        """Change a model's document and its dates in one step. Raises INVALID_MODEL_ID; public models cannot be changed."""
+        now = self._now()
+
+        def apply(model: Document) -> None:
+            if model["company"] != identity.company:
+                raise ApiError(Fault.INVALID_MODEL_ID, model_id)
+            change(model)
+            model.update(last_update=now, last_change=now)
+
+        try:
+            return self._documents.update("models", model_id, apply)
+        except NotFound as error:
+            raise ApiError(Fault.INVALID_MODEL_ID, model_id) from error
+
+    def _raise_iteration(self, identity: Identity, task_id: str, iteration: int) -> None:
+        def change(task: Document) -> None:
+            task["last_iteration"] = max(task["last_iteration"], iteration)
+
+        self._tasks.change(identity, task_id, change)
+
+    def _check_references(self, identity: Identity, fields: dict[str, Any]) -> None:
+        if fields.get("project"):
+            self._projects.get(identity, fields["project"])
+        if fields.get("task"):
+            self._tasks.get(identity, fields["task"])
+
+    def _now(self) -> str:
+        return dates.to_text(self._clock.now())
+
+
+def _take_off(task: Document, model_id: str, *, mark: bool) -> None:
+    for item in task["models"]["output"]:
+        if item["model"] == model_id and mark:
+            item["model"] = f"__DELETED__{model_id}"
+    task["models"]["output"] = [item for item in task["models"]["output"] if item["model"] != model_id]

@@ -1,0 +1,351 @@
+"""Tasks: the life of an experiment."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trainshed.domain import dates
+from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.identity import Identity
+from trainshed.domain.ids import new_id
+from trainshed.domain.status import FINISHED, Status, may_change
+from trainshed.ports.cache import Cache
+from trainshed.ports.clock import Clock
+from trainshed.ports.documents import Document, Documents
+from trainshed.ports.events import Events
+from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In
+from trainshed.services import checks, listing
+from trainshed.services.projects import Projects
+
+DEVELOPMENT = "development"
+# A stop asks a worker that reported within this many seconds to end the task itself.
+WORKER_TIMEOUT = 600
+
+# The parts that an edit replaces as a whole.
+_SECTIONS = (
+    "name",
+    "type",
+    "tags",
+    "system_tags",
+    "comment",
+    "parent",
+    "project",
+    "hyperparams",
+    "configuration",
+    "runtime",
+)
+_UPDATE_FIELDS = ("name", "tags", "system_tags", "comment", "project", "created")
+_LEFT_BY_RESET = ("started", "completed", "published", "active_duration", "last_worker", "last_worker_report")
+
+
+class Tasks:
+    """The use cases of tasks."""
+
+    def __init__(self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects) -> None:
+        self._documents = documents
+        self._events = events
+        self._cache = cache
+        self._clock = clock
+        self._projects = projects
+
+    # reading
+
+    def get(self, identity: Identity, task_id: str) -> Document:
+        """Raises INVALID_TASK_ID."""
+        return checks.existing(self._documents, "tasks", identity, task_id, Fault.INVALID_TASK_ID)
+
+    def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
+        """Tasks as asked for. A project means that project only, unless include_subprojects."""
+        extra: Filter = EVERYTHING
+        project = arguments.get("project")
+        if project and arguments.get("include_subprojects"):
+            wanted = project if isinstance(project, list) else [project]
+            extra = In(("project",), tuple(self._projects.descendants(wanted)))
+            arguments = {name: value for name, value in arguments.items() if name != "project"}
+        return listing.fetch(self._documents, self._cache, listing.TASKS, identity, arguments, extra=extra)
+
+    # writing
+
+    def create(self, identity: Identity, fields: dict[str, Any]) -> str:
+        """Add a task with status created; return its id. Raises INVALID_PROJECT_ID for a project that is not there."""
+        self._check_project(identity, fields.get("project"))
+        now = self._now()
+        task: Document = {
+            "id": new_id(),
+            "name": checks.name(fields["name"]),
+            "type": fields["type"],
+            "user": identity.user,
+            "company": identity.company,
+            "created": now,
+            "last_update": now,
+            "last_change": now,
+            "status": Status.CREATED.value,
+            "status_changed": now,
+            # Clients test these for membership: they are never null.
+            "status_message": "",
+            "status_reason": "",
+            "comment": "",
+            "tags": [],
+            "system_tags": [],
+            "execution": {"artifacts": []},
+            "models": {"input": [], "output": []},
+            "script": {},
+            "hyperparams": {},
+            "configuration": {},
+            "runtime": {},
+            "container": {},
+            "output": {},
+            "last_iteration": 0,
+            "last_metrics": {},
+        }
+        _write_fields(task, fields)
+        self._documents.insert("tasks", task)
+        return str(task["id"])
+
+    def edit(self, identity: Identity, task_id: str, fields: dict[str, Any], *, force: bool) -> dict[str, Any]:
+        """Replace whole parts of a task; only while it is created, unless forced. Returns the changed fields."""
+        self._check_project(identity, fields.get("project"))
+        if "name" in fields:
+            fields["name"] = checks.name(fields["name"])
+
+        def change(task: Document) -> None:
+            check_editable(task, force=force)
+            _write_fields(task, fields)
+
+        self.change(identity, task_id, change)
+        return fields
+
+    def update(self, identity: Identity, task_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Change what may be changed at any time; return the changed fields."""
+        self._check_project(identity, fields.get("project"))
+        if "name" in fields:
+            fields["name"] = checks.name(fields["name"])
+        changed = {name: fields[name] for name in _UPDATE_FIELDS if name in fields}
+
+        def change(task: Document) -> None:
+            task.update(changed)
+            if "output__error" in fields:
+                task["output"]["error"] = fields["output__error"]
+
+        self.change(identity, task_id, change)
+        return changed
+
+    def set_requirements(self, identity: Identity, task_id: str, requirements: dict[str, Any]) -> dict[str, Any]:
+        """Replace the Python packages that the script needs."""
+
+        def change(task: Document) -> None:
+            task["script"]["requirements"] = requirements
+
+        self.change(identity, task_id, change)
+        return {"script.requirements": requirements}
+
+    def ping(self, identity: Identity, task_id: str) -> None:
+        """A sign of life."""
+        now = self._now()
+        self.change(identity, task_id, lambda task: task.update(last_update=now), counts_as_change=False)
+
+    def change(
+        self,
+        identity: Identity,
+        task_id: str,
+        change: Callable[[Document], None],
+        *,
+        counts_as_change: bool = True,
+    ) -> Document:
+        """Change a task's document and its dates in one step. Raises INVALID_TASK_ID, NO_WRITE_PERMISSION."""
+        now = self._now()
+
+        def apply(task: Document) -> None:
+            _owned(identity, task)
+            change(task)
+            if counts_as_change:
+                task["last_change"] = now
+            task["last_update"] = now
+
+        try:
+            return self._documents.update("tasks", task_id, apply)
+        except NotFound as error:
+            raise ApiError(Fault.INVALID_TASK_ID, task_id) from error
+
+    # status
+
+    def change_status(
+        self, identity: Identity, task_id: str, new: Status, *, force: bool, reason: str | None, message: str | None
+    ) -> dict[str, Any]:
+        """Move a task to another status with the dates that belong to it. Raises INVALID_TASK_STATUS. Returns changed fields."""
+        now = self._now()
+        changed: dict[str, Any] = {}
+
+        def change(task: Document) -> None:
+            changed.clear()
+            old = Status(task["status"])
+            if not (force or may_change(old, new)):
+                raise ApiError(Fault.INVALID_TASK_STATUS, f"from {old} to {new}", current_status=old, new_status=new)
+            changed.update(_status_fields(task, old, new, now))
+            changed.update(status_reason=reason or "", status_message=message or "")
+            task.update(changed)
+
+        self.change(identity, task_id, change)
+        return changed
+
+    def stop(
+        self, identity: Identity, task_id: str, *, force: bool, reason: str | None, message: str | None
+    ) -> dict[str, Any]:
+        """End a running task: at once when nobody runs it, else by asking its worker (status_message `stopping`)."""
+        task = self.get(identity, task_id)
+        running = task["status"] == Status.IN_PROGRESS and DEVELOPMENT not in task["system_tags"]
+        if running and not force and self._worker_is_alive(task):
+            asked = {"status_message": "stopping", "status_reason": reason or ""}
+            self.change(identity, task_id, lambda document: document.update(asked))
+            return dict(asked)
+        return self.change_status(identity, task_id, Status.STOPPED, force=force, reason=reason, message=message)
+
+    def publish(
+        self,
+        identity: Identity,
+        task_id: str,
+        *,
+        force: bool = False,
+        models: bool = True,
+        reason: str | None = None,
+        message: str | None = None,
+    ) -> dict[str, Any]:
+        """Publish the task, and its output models with it."""
+        fields = self.change_status(identity, task_id, Status.PUBLISHED, force=force, reason=reason, message=message)
+        if models:
+            output = tuple(item["model"] for item in self.get(identity, task_id)["models"]["output"])
+            now = self._now()
+            self._documents.update_many(
+                "models", In(("id",), output), lambda model: model.update(ready=True, last_update=now, last_change=now)
+            )
+        return fields
+
+    def reset(
+        self, identity: Identity, task_id: str, *, force: bool, clear_all: bool
+    ) -> tuple[dict[str, Any], list[Document]]:
+        """Back to created: events, output models in draft, output artifacts and results go.
+
+        clear_all: the script and its requirements too. Returns the changed fields and the deleted models.
+        """
+        task = self.get(identity, task_id)
+        if task["status"] == Status.PUBLISHED and not force:
+            raise ApiError(Fault.INVALID_TASK_STATUS, "the task is published", current_status=task["status"])
+        models = self._delete_draft_models(task_id)
+        gone = {model["id"] for model in models}
+        now = self._now()
+
+        def change(document: Document) -> None:
+            for name in _LEFT_BY_RESET:
+                document.pop(name, None)
+            document["execution"].pop("queue", None)
+            document["execution"]["artifacts"] = [
+                a for a in document["execution"]["artifacts"] if a.get("mode") == "input"
+            ]
+            document["models"]["output"] = [item for item in document["models"]["output"] if item["model"] not in gone]
+            document.update(runtime={}, output=_destination(document), last_iteration=0, last_metrics={})
+            document.update(status=Status.CREATED.value, status_changed=now, status_reason="", status_message="")
+            if clear_all:
+                document.update(script={}, hyperparams={}, configuration={})
+
+        self.change(identity, task_id, change)
+        self._events.delete([task_id])
+        return {"status": Status.CREATED.value, "status_changed": now}, models
+
+    def delete(self, identity: Identity, task_id: str, *, force: bool) -> tuple[dict[str, int], list[Document]]:
+        """Remove a task with its events and draft output models; return counts of what changed, and those models.
+
+        Raises TASK_CANNOT_BE_DELETED unless forced when the task or one of its models is published.
+        """
+        task = self.get(identity, task_id)
+        checks.writable(task)
+        if task["status"] == Status.PUBLISHED and not force:
+            raise ApiError(Fault.TASK_CANNOT_BE_DELETED, "it is published: force is needed")
+        published_models = And((Eq(("task",), task_id), Eq(("ready",), True)))
+        if not force and self._documents.count("models", published_models):
+            raise ApiError(Fault.TASK_CANNOT_BE_DELETED, "an output model is published: force is needed")
+        deleted_models = self._delete_draft_models(task_id)
+        children = self._documents.update_many(
+            "tasks", Eq(("parent",), task_id), lambda child: _detach(child, "parent")
+        )
+        kept_models = self._documents.update_many(
+            "models", Eq(("task",), task_id), lambda model: _detach(model, "task")
+        )
+        self._documents.delete("tasks", Eq(("id",), task_id))
+        self._events.delete([task_id, *(str(model["id"]) for model in deleted_models)])
+        return {"updated_children": children, "updated_models": kept_models}, deleted_models
+
+    def _delete_draft_models(self, task_id: str) -> list[Document]:
+        # A draft that another task takes as input stays.
+        drafts = self._documents.find("models", And((Eq(("task",), task_id), Eq(("ready",), False))))
+        gone = [model for model in drafts if not self._is_input_elsewhere(str(model["id"]), task_id)]
+        if gone:
+            self._documents.delete("models", In(("id",), tuple(str(model["id"]) for model in gone)))
+        return gone
+
+    def _is_input_elsewhere(self, model_id: str, task_id: str) -> bool:
+        users = self._documents.find("tasks", Has(("models", "input"), model_id, key="model"))
+        return any(user["id"] != task_id for user in users)
+
+    def _check_project(self, identity: Identity, project_id: str | None) -> None:
+        if project_id:
+            self._projects.get(identity, project_id)
+
+    def _worker_is_alive(self, task: Document) -> bool:
+        report = task.get("last_worker_report")
+        return report is not None and (self._clock.now() - dates.from_text(report)).total_seconds() < WORKER_TIMEOUT
+
+    def _now(self) -> str:
+        return dates.to_text(self._clock.now())
+
+
+def _owned(identity: Identity, task: Document) -> None:
+    if task["company"] not in (identity.company, ""):
+        raise ApiError(Fault.INVALID_TASK_ID, str(task["id"]))
+    checks.writable(task)
+
+
+def check_editable(task: Document, *, force: bool) -> None:
+    """Raises INVALID_TASK_STATUS unless the task is created, or force is given."""
+    if task["status"] != Status.CREATED and not force:
+        raise ApiError(Fault.INVALID_TASK_STATUS, "only a created task can be edited", current_status=task["status"])
+
+
+def _write_fields(task: Document, fields: dict[str, Any]) -> None:
+    for name in _SECTIONS:
+        if name in fields:
+            task[name] = fields[name]
+    if "output_dest" in fields:
+        task["output"]["destination"] = fields["output_dest"]
+    if "script" in fields:
+        task["script"] = fields["script"]
+    if "container" in fields:
+        task["container"] = fields["container"]
+    if "models" in fields:
+        task["models"] = {"input": [], "output": [], **fields["models"]}
+    if "execution" in fields:
+        # Clients send the section without the queue, which the server put there.
+        queue = {"queue": task["execution"]["queue"]} if "queue" in task["execution"] else {}
+        task["execution"] = {"artifacts": task["execution"]["artifacts"], **queue, **fields["execution"]}
+
+
+def _status_fields(task: Document, old: Status, new: Status, now: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"status": new.value}
+    if old is not new:
+        fields["status_changed"] = now
+    if new is Status.IN_PROGRESS and ("started" not in task or old is not new):
+        fields["started"] = task.get("started") if old in FINISHED and "started" in task else now
+    if new in FINISHED and new is not Status.PUBLISHED and old is not new:
+        fields["completed"] = now
+        if task.get("started"):
+            ran = dates.from_text(now) - dates.from_text(task["started"])
+            fields["active_duration"] = int(ran.total_seconds())
+    if new is Status.PUBLISHED and old is not new:
+        fields["published"] = now
+    return fields
+
+
+def _destination(task: Document) -> dict[str, Any]:
+    return {name: value for name, value in task["output"].items() if name == "destination"}
+
+
+def _detach(document: Document, name: str) -> None:
+    document.pop(name, None)

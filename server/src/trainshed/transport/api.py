@@ -1,0 +1,114 @@
+"""The API listener: /v<major.minor>/<service>.<action>, any HTTP method."""
+
+import logging
+import re
+from typing import Any
+
+from flask import Flask, Request, Response, request
+
+from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
+from trainshed.services import Services
+from trainshed.transport import body, version
+from trainshed.transport.auth import Login, authenticate
+from trainshed.transport.call import Call
+from trainshed.transport.envelope import Endpoint, failure, success
+from trainshed.transport.table import ENDPOINTS, Entry
+from trainshed.transport.wire.common import Empty
+
+log = logging.getLogger(__name__)
+
+_PATH = re.compile(r"/(?:v(?P<major>\d{1,4})(?:\.(?P<minor>\d{1,4}))?/)?(?P<name>[a-z_]+\.[a-z_0-9]+)/?\Z")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+# The client's forked processes go on using the parent's connection, so that replies get mixed up: with these headers the
+# connection ends with the reply.
+_FORKING_CLIENTS = ("X-ClearML-Client", "X-Trains-Client")
+
+
+def create_api_app(services: Services) -> Flask:
+    """The WSGI application of the API listener."""
+    app = Flask("trainshed.api", static_folder=None)
+    # All paths come here: a 404 or 405 of the framework's own would send the client into an endless loop.
+    app.url_map.merge_slashes = False
+
+    def answer(path: str = "") -> Response:
+        reply = _answer(services, request)
+        if any(name in request.headers for name in _FORKING_CLIENTS):
+            reply.headers["Connection"] = "close"
+        return reply
+
+    app.add_url_rule("/", "root", answer, methods=METHODS)
+    app.add_url_rule("/<path:path>", "answer", answer, methods=METHODS)
+    return app
+
+
+def _answer(services: Services, http: Request) -> Response:
+    endpoint = Endpoint()
+    try:
+        if http.path in ("/", "/health"):
+            return success({}, endpoint)
+        name, asked = _parse(http.path)
+        endpoint = Endpoint(name, version.text(asked), version.text(min(asked, version.API)))
+        entry = _look_up(name, asked)
+        return success(_call(services, http, entry, asked), endpoint)
+    except ApiError as error:
+        return failure(error, endpoint)
+    except StoreFull:
+        log.error("%s refused: the disk is full", endpoint.name)
+        return failure(ApiError(Fault.LOW_DISK_SPACE), endpoint)
+    except InvalidRegex as error:
+        return failure(ApiError(Fault.INVALID_REGEX, str(error)), endpoint)
+    except StoreError:
+        log.exception("%s failed in the store", endpoint.name)
+        return failure(ApiError(Fault.UNAVAILABLE), endpoint)
+    except Exception:
+        log.exception("%s failed", endpoint.name)
+        return failure(ApiError(Fault.INTERNAL), endpoint)
+
+
+def _parse(path: str) -> tuple[str, tuple[int, int]]:
+    match = _PATH.match(path)
+    if match is None:
+        if re.match(r"/v[^/]*/", path):
+            raise ApiError(Fault.INVALID_PATH_VERSION, path.split("/")[1][:20])
+        raise ApiError(Fault.UNKNOWN_ENDPOINT)
+    asked = (int(match["major"]), int(match["minor"] or 0)) if match["major"] else version.API
+    return match["name"], asked
+
+
+def _look_up(name: str, asked: tuple[int, int]) -> Entry:
+    entry = ENDPOINTS.get(name)
+    if entry is None:
+        raise ApiError(Fault.UNKNOWN_ENDPOINT, name)
+    if asked < entry.since:
+        raise ApiError(Fault.NOT_SUPPORTED, f"{name} came with version {version.text(entry.since)}")
+    return entry
+
+
+def _call(services: Services, http: Request, entry: Entry, asked: tuple[int, int]) -> Any:
+    # Who calls comes first: a stranger's body is not even read.
+    login: Login | None = None
+    if entry.login:
+        login = authenticate(services.accounts, http.headers.get("Authorization"), address=http.remote_addr or "")
+    raw = body.read(http)
+    arguments = {} if entry.batch else body.arguments(http, raw)
+    call = Call(
+        services=services,
+        who=login.identity if login else None,
+        arguments=arguments,
+        body=raw,
+        version=asked,
+        token=login.token if login else "",
+        access_key=login.access_key if login else "",
+        address=http.remote_addr or "",
+    )
+    return entry.handler(call, _request(entry, http, raw, arguments))
+
+
+def _request(entry: Entry, http: Request, raw: bytes, arguments: dict[str, Any]) -> Any:
+    if entry.batch:
+        return Empty()
+    from_query = not raw.strip()
+    if from_query or not http.args:
+        return body.convert(arguments, entry.request, from_text=from_query)
+    # auth.login sends its lifetime in the query string beside a body.
+    return body.convert({**http.args, **arguments}, entry.request, from_text=True)

@@ -1,0 +1,47 @@
+"""Who calls: the Authorization header of a request, as an identity."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from trainshed.domain.errors import ApiError, Fault
+from trainshed.domain.identity import Identity
+from trainshed.services.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An authenticated request: the caller, and the token or access key that proved it."""
+
+    identity: Identity
+    token: str = ""
+    access_key: str = ""
+
+
+def authenticate(accounts: Accounts, header: str | None, *, address: str) -> Login:
+    """Basic (access key and secret) or Bearer (token).
+
+    Raises NO_CREDENTIALS, BAD_AUTH_TYPE, BAD_CREDENTIALS, and what Accounts raises for wrong ones: all are 401, so that the
+    client logs in anew.
+    """
+    if not header:
+        raise ApiError(Fault.NO_CREDENTIALS)
+    scheme, _, value = header.partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer":
+        return Login(accounts.by_token(value), token=value)
+    if scheme.lower() == "basic":
+        access_key, secret_key = _basic(value)
+        identity, key = accounts.by_credentials(access_key, secret_key, address=address)
+        return Login(identity, access_key=key)
+    raise ApiError(Fault.BAD_AUTH_TYPE)
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        access_key, separator, secret_key = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise ApiError(Fault.BAD_CREDENTIALS) from error
+    if not separator:
+        raise ApiError(Fault.BAD_CREDENTIALS)
+    return access_key, secret_key

@@ -1,0 +1,1 @@
+"""Handlers, one module a service: (Call, request struct) -> the reply's `data`."""

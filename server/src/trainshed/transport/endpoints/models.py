@@ -1,0 +1,61 @@
+"""models.*"""
+
+from typing import Any
+
+from trainshed.services.listing import project
+from trainshed.transport.call import Call
+from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.fields import sent
+from trainshed.transport.wire import models as wire
+
+Reply = dict[str, Any]
+
+
+def get_by_id(call: Call, request: wire.GetById) -> Reply:
+    model = call.services.models.get(call.identity, request.model)
+    return {"model": project([model], call.arguments)[0]}
+
+
+def get_all(call: Call, request: wire.GetAll) -> Reply:
+    return listed("models", call.services.models.find(call.identity, call.arguments))
+
+
+def create(call: Call, request: wire.Create) -> Reply:
+    return {"id": call.services.models.create(call.identity, sent(request)), "created": True}
+
+
+def edit(call: Call, request: wire.Edit) -> Reply:
+    fields = call.services.models.edit(call.identity, request.model, sent(request, "model"))
+    return {"updated": 1, "fields": fields}
+
+
+def set_ready(call: Call, request: wire.SetReady) -> Reply:
+    published = call.services.models.set_ready(
+        call.identity,
+        request.model,
+        publish_task=request.publish_task is not False,
+        force_publish_task=bool(request.force_publish_task),
+    )
+    reply: Reply = {"updated": 1}
+    if published is not None:
+        task, fields = published
+        reply["published_task"] = {"id": task, "data": {"updated": 1, "fields": fields}}
+    return reply
+
+
+def delete(call: Call, request: wire.Delete) -> Reply:
+    uri = call.services.models.delete(call.identity, request.model, force=bool(request.force))
+    return {"deleted": True, "url": uri}
+
+
+def add_or_update_metadata(call: Call, request: wire.AddOrUpdateMetadata) -> Reply:
+    items = [sent(item) for item in request.metadata]
+    call.services.models.add_or_update_metadata(
+        call.identity, request.model, items, replace=bool(request.replace_metadata)
+    )
+    return {"updated": 1}
+
+
+def delete_metadata(call: Call, request: wire.DeleteMetadata) -> Reply:
+    call.services.models.delete_metadata(call.identity, request.model, request.keys)
+    return {"updated": 1}

@@ -1,0 +1,233 @@
+"""tasks.*"""
+
+from typing import Any
+
+from trainshed.domain.status import Status
+from trainshed.ports.documents import Document
+from trainshed.services.listing import project
+from trainshed.transport.call import Call
+from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.fields import sent
+from trainshed.transport.wire import tasks as wire
+
+Reply = dict[str, Any]
+
+
+# one task, and many
+
+
+def get_by_id(call: Call, request: wire.GetById) -> Reply:
+    task = call.services.tasks.get(call.identity, request.task)
+    return {"task": project([task], call.arguments)[0]}
+
+
+def get_all(call: Call, request: wire.GetAll) -> Reply:
+    return listed("tasks", call.services.tasks.find(call.identity, call.arguments))
+
+
+def create(call: Call, request: wire.Create) -> Reply:
+    return {"id": call.services.tasks.create(call.identity, sent(request))}
+
+
+def edit(call: Call, request: wire.Edit) -> Reply:
+    fields = sent(request, "task", "force")
+    changed = call.services.tasks.edit(call.identity, request.task, fields, force=bool(request.force))
+    return {"updated": 1, "fields": changed}
+
+
+def update(call: Call, request: wire.Update) -> Reply:
+    changed = call.services.tasks.update(call.identity, request.task, sent(request, "task"))
+    return {"updated": 1, "fields": changed}
+
+
+def set_requirements(call: Call, request: wire.SetRequirements) -> Reply:
+    changed = call.services.tasks.set_requirements(call.identity, request.task, request.requirements)
+    return {"updated": 1, "fields": changed}
+
+
+def ping(call: Call, request: wire.Ping) -> Reply:
+    call.services.tasks.ping(call.identity, request.task)
+    return {}
+
+
+# status
+
+
+def _move(call: Call, request: wire.ChangeStatus, new: Status) -> Reply:
+    fields = call.services.tasks.change_status(
+        call.identity,
+        request.task,
+        new,
+        force=bool(request.force),
+        reason=request.status_reason,
+        message=request.status_message,
+    )
+    return {"updated": 1, "fields": fields}
+
+
+def started(call: Call, request: wire.ChangeStatus) -> Reply:
+    return {"started": 1, **_move(call, request, Status.IN_PROGRESS)}
+
+
+def stopped(call: Call, request: wire.ChangeStatus) -> Reply:
+    return _move(call, request, Status.STOPPED)
+
+
+def failed(call: Call, request: wire.ChangeStatus) -> Reply:
+    return _move(call, request, Status.FAILED)
+
+
+def close(call: Call, request: wire.ChangeStatus) -> Reply:
+    return _move(call, request, Status.CLOSED)
+
+
+def completed(call: Call, request: wire.Completed) -> Reply:
+    reply = {**_move(call, request, Status.COMPLETED), "published": 0}
+    if request.publish:
+        published = call.services.tasks.publish(call.identity, request.task, force=bool(request.force))
+        reply["fields"] = {**reply["fields"], **published}
+        reply["published"] = 1
+    return reply
+
+
+def stop(call: Call, request: wire.ChangeStatus) -> Reply:
+    fields = call.services.tasks.stop(
+        call.identity,
+        request.task,
+        force=bool(request.force),
+        reason=request.status_reason,
+        message=request.status_message,
+    )
+    return {"updated": 1, "fields": fields}
+
+
+def publish(call: Call, request: wire.Publish) -> Reply:
+    fields = call.services.tasks.publish(
+        call.identity,
+        request.task,
+        force=bool(request.force),
+        models=request.publish_model is not False,
+        reason=request.status_reason,
+        message=request.status_message,
+    )
+    return {"updated": 1, "fields": fields}
+
+
+def reset(call: Call, request: wire.Reset) -> Reply:
+    before = call.services.tasks.get(call.identity, request.task)
+    fields, models = call.services.tasks.reset(
+        call.identity, request.task, force=bool(request.force), clear_all=bool(request.clear_all)
+    )
+    reply: Reply = {
+        "updated": 1,
+        "fields": fields,
+        "dequeued": {"removed": 0},
+        "events": {},
+        "deleted_models": len(models),
+    }
+    if request.return_file_urls:
+        reply["urls"] = _urls(before, models)
+    return reply
+
+
+def delete(call: Call, request: wire.Delete) -> Reply:
+    before = call.services.tasks.get(call.identity, request.task)
+    counts, models = call.services.tasks.delete(call.identity, request.task, force=bool(request.force))
+    reply: Reply = {"deleted": True, "events": {}, **counts}
+    if request.return_file_urls:
+        reply["urls"] = _urls(before, models)
+    return reply
+
+
+def _urls(task: Document, models: list[Document]) -> Reply:
+    artifacts = [a for a in task["execution"]["artifacts"] if a.get("mode", "output") == "output"]
+    return {
+        "model_urls": [model["uri"] for model in models if model.get("uri")],
+        "artifact_urls": [artifact["uri"] for artifact in artifacts if artifact.get("uri")],
+        "event_urls": [],
+    }
+
+
+# hyperparameters and configurations
+
+
+def get_hyper_params(call: Call, request: wire.GetHyperParams) -> Reply:
+    return {"params": call.services.task_parts.hyper_params(call.identity, request.tasks)}
+
+
+def edit_hyper_params(call: Call, request: wire.EditHyperParams) -> Reply:
+    call.services.task_parts.edit_hyper_params(
+        call.identity,
+        request.task,
+        [sent(item) for item in request.hyperparams],
+        replace=request.replace_hyperparams or "none",
+        force=bool(request.force),
+    )
+    return {"updated": 1}
+
+
+def delete_hyper_params(call: Call, request: wire.DeleteHyperParams) -> Reply:
+    keys = [sent(key) for key in request.hyperparams]
+    call.services.task_parts.delete_hyper_params(call.identity, request.task, keys, force=bool(request.force))
+    return {"deleted": 1}
+
+
+def get_configurations(call: Call, request: wire.GetConfigurations) -> Reply:
+    found = call.services.task_parts.configurations(call.identity, request.tasks, request.names)
+    return {"configurations": found}
+
+
+def get_configuration_names(call: Call, request: wire.GetConfigurationNames) -> Reply:
+    skip_empty = request.skip_empty is not False
+    found = call.services.task_parts.configuration_names(call.identity, request.tasks, skip_empty=skip_empty)
+    return {"configurations": found}
+
+
+def edit_configuration(call: Call, request: wire.EditConfiguration) -> Reply:
+    call.services.task_parts.edit_configuration(
+        call.identity,
+        request.task,
+        [sent(item) for item in request.configuration],
+        replace=bool(request.replace_configuration),
+        force=bool(request.force),
+    )
+    return {"updated": 1}
+
+
+def delete_configuration(call: Call, request: wire.DeleteConfiguration) -> Reply:
+    call.services.task_parts.delete_configuration(
+        call.identity, request.task, request.configuration, force=bool(request.force)
+    )
+    return {"deleted": 1}
+
+
+# artifacts and models
+
+
+def add_or_update_artifacts(call: Call, request: wire.AddOrUpdateArtifacts) -> Reply:
+    items = [sent(artifact) for artifact in request.artifacts]
+    call.services.task_parts.add_or_update_artifacts(call.identity, request.task, items)
+    return {"updated": 1}
+
+
+def delete_artifacts(call: Call, request: wire.DeleteArtifacts) -> Reply:
+    items = [sent(artifact) for artifact in request.artifacts]
+    call.services.task_parts.delete_artifacts(call.identity, request.task, items)
+    return {"deleted": 1}
+
+
+def add_or_update_model(call: Call, request: wire.AddOrUpdateModel) -> Reply:
+    call.services.task_parts.add_or_update_model(
+        call.identity,
+        request.task,
+        kind=request.type,
+        name=request.name,
+        model=request.model,
+        iteration=request.iteration,
+    )
+    return {"updated": 1}
+
+
+def delete_models(call: Call, request: wire.DeleteModels) -> Reply:
+    call.services.task_parts.delete_models(call.identity, request.task, [sent(item) for item in request.models])
+    return {"updated": 1}

@@ -1,0 +1,90 @@
+"""Several WSGI applications in one process, each on its own port, by Granian's worker.
+
+Granian's own command serves one application on one port from a parent and a child process; three of those would take three
+times the memory. Its worker class takes any number: hence the names with an underscore, and a version pinned to the minor.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from granian import _futures, _granian
+from granian.http import HTTP1Settings
+from granian.wsgi import _callback_wrapper
+
+WsgiApp = Callable[..., Any]
+
+# Granian's stubs lag behind its extension.
+_WSGIWorker: Any = _granian.WSGIWorker
+_new_scheduler: Any = _futures._new_cbscheduler
+
+_BACKLOG = 1024
+_THREADS = 64  # requests of one listener that run at once; threads come with load and go after IDLE_SECONDS
+_IDLE_SECONDS = 30
+_BACKPRESSURE = 512  # requests that may wait for a thread before connections are left in the backlog
+_NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
+_NO_METRICS = (None, None)
+
+
+class PortInUseError(Exception):
+    """Somebody else listens there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"{host}:{port} is in use")
+        self.port = port
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise PortInUseError when the address is taken; OSError when it is not one of this machine.
+
+    The listeners share their ports between processes, so a second server would start without a word and take half of the
+    requests. This asks for the port alone.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUseError(host, port) from error
+            raise
+
+
+class Listener:
+    """One application on one port, served by threads of this process from start() to stop()."""
+
+    def __init__(self, *, number: int, host: str, port: int, app: WsgiApp) -> None:
+        self._signal = _granian.WorkerSignal()
+        self._app = app
+        self._loop = asyncio.new_event_loop()
+        self._worker = _WSGIWorker(
+            number,
+            (_granian.ListenerSpec(host, port, _BACKLOG), None),
+            None,
+            1,
+            512,
+            _THREADS,
+            _IDLE_SECONDS,
+            _BACKPRESSURE,
+            "1",
+            HTTP1Settings(),
+            None,
+            None,
+            *_NO_TLS,
+            _NO_METRICS,
+        )
+
+    def start(self) -> None:
+        """Accept connections; returns at once."""
+        scheduler = _new_scheduler(self._loop, _callback_wrapper(self._app, {}), impl_asyncio=True)
+        self._worker.serve_mtr(scheduler, self._loop, self._signal)
+
+    def stop(self) -> None:
+        """Stop accepting and let the running requests end."""
+        self._signal.set()
+        self._loop.close()

@@ -1,0 +1,93 @@
+"""The endpoint table: `service.action` -> what answers it. Read top to bottom; nothing else registers an endpoint."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from trainshed.transport.endpoints import about, auth, events, models, projects, tasks
+from trainshed.transport.wire import auth as auth_wire
+from trainshed.transport.wire import events as events_wire
+from trainshed.transport.wire import models as models_wire
+from trainshed.transport.wire import projects as projects_wire
+from trainshed.transport.wire import tasks as tasks_wire
+from trainshed.transport.wire.common import Empty
+
+
+class Entry(NamedTuple):
+    """handler(call, request) -> data. request: the struct the arguments are decoded into. since: first version that has it.
+
+    login: whether the caller must be known. batch: the body is lines of JSON that the handler decodes itself.
+    """
+
+    handler: Callable[[Any, Any], Any]
+    request: type
+    since: tuple[int, int]
+    login: bool = True
+    batch: bool = False
+
+
+ENDPOINTS: dict[str, Entry] = {
+    "auth.create_credentials": Entry(auth.create_credentials, auth_wire.CreateCredentials, (2, 1)),
+    "auth.edit_credentials": Entry(auth.edit_credentials, auth_wire.EditCredentials, (2, 19)),
+    "auth.get_credentials": Entry(auth.get_credentials, Empty, (2, 1)),
+    "auth.login": Entry(auth.login, auth_wire.Login, (2, 1)),
+    "auth.logout": Entry(auth.logout, Empty, (2, 2)),
+    "auth.revoke_credentials": Entry(auth.revoke_credentials, auth_wire.RevokeCredentials, (2, 1)),
+    "debug.ping": Entry(about.ping, Empty, (1, 0), login=False),
+    "events.add": Entry(events.add, Empty, (2, 1)),
+    "events.add_batch": Entry(events.add_batch, Empty, (2, 1), batch=True),
+    "events.debug_images": Entry(events.debug_images, events_wire.SamplesByIteration, (2, 7)),
+    "events.delete_for_task": Entry(events.delete_for_task, events_wire.OfTask, (2, 1)),
+    "events.get_scalar_metrics_and_variants": Entry(events.get_scalar_metrics_and_variants, events_wire.OfTask, (2, 1)),
+    "events.get_task_events": Entry(events.get_task_events, events_wire.GetTaskEvents, (2, 1)),
+    "events.get_task_log": Entry(events.get_task_log, events_wire.GetTaskLog, (2, 9)),
+    "events.get_task_metrics": Entry(events.get_task_metrics, events_wire.GetTaskMetrics, (2, 7)),
+    "events.get_task_plots": Entry(events.get_task_plots, events_wire.GetTaskPlots, (1, 8)),
+    "events.get_task_single_value_metrics": Entry(
+        events.get_task_single_value_metrics, events_wire.GetTaskSingleValueMetrics, (2, 20)
+    ),
+    "events.plots": Entry(events.plots, events_wire.SamplesByIteration, (2, 20)),
+    "events.scalar_metrics_iter_histogram": Entry(
+        events.scalar_metrics_iter_histogram, events_wire.ScalarHistogram, (2, 1)
+    ),
+    "models.add_or_update_metadata": Entry(models.add_or_update_metadata, models_wire.AddOrUpdateMetadata, (2, 13)),
+    "models.create": Entry(models.create, models_wire.Create, (2, 1)),
+    "models.delete": Entry(models.delete, models_wire.Delete, (2, 1)),
+    "models.delete_metadata": Entry(models.delete_metadata, models_wire.DeleteMetadata, (2, 13)),
+    "models.edit": Entry(models.edit, models_wire.Edit, (2, 1)),
+    "models.get_all": Entry(models.get_all, models_wire.GetAll, (2, 1)),
+    "models.get_by_id": Entry(models.get_by_id, models_wire.GetById, (2, 1)),
+    "models.set_ready": Entry(models.set_ready, models_wire.SetReady, (2, 1)),
+    "projects.create": Entry(projects.create, projects_wire.Create, (2, 1)),
+    "projects.get_all": Entry(projects.get_all, projects_wire.GetAll, (2, 1)),
+    "projects.get_by_id": Entry(projects.get_by_id, projects_wire.GetById, (2, 1)),
+    "projects.update": Entry(projects.update, projects_wire.Update, (2, 1)),
+    "server.info": Entry(about.info, Empty, (2, 1), login=False),
+    "tasks.add_or_update_artifacts": Entry(tasks.add_or_update_artifacts, tasks_wire.AddOrUpdateArtifacts, (2, 10)),
+    "tasks.add_or_update_model": Entry(tasks.add_or_update_model, tasks_wire.AddOrUpdateModel, (2, 13)),
+    "tasks.close": Entry(tasks.close, tasks_wire.ChangeStatus, (2, 1)),
+    "tasks.completed": Entry(tasks.completed, tasks_wire.Completed, (2, 2)),
+    "tasks.create": Entry(tasks.create, tasks_wire.Create, (2, 1)),
+    "tasks.delete": Entry(tasks.delete, tasks_wire.Delete, (2, 1)),
+    "tasks.delete_artifacts": Entry(tasks.delete_artifacts, tasks_wire.DeleteArtifacts, (2, 10)),
+    "tasks.delete_configuration": Entry(tasks.delete_configuration, tasks_wire.DeleteConfiguration, (2, 9)),
+    "tasks.delete_hyper_params": Entry(tasks.delete_hyper_params, tasks_wire.DeleteHyperParams, (2, 9)),
+    "tasks.delete_models": Entry(tasks.delete_models, tasks_wire.DeleteModels, (2, 13)),
+    "tasks.edit": Entry(tasks.edit, tasks_wire.Edit, (2, 1)),
+    "tasks.edit_configuration": Entry(tasks.edit_configuration, tasks_wire.EditConfiguration, (2, 9)),
+    "tasks.edit_hyper_params": Entry(tasks.edit_hyper_params, tasks_wire.EditHyperParams, (2, 9)),
+    "tasks.failed": Entry(tasks.failed, tasks_wire.ChangeStatus, (2, 1)),
+    "tasks.get_all": Entry(tasks.get_all, tasks_wire.GetAll, (2, 1)),
+    "tasks.get_by_id": Entry(tasks.get_by_id, tasks_wire.GetById, (2, 1)),
+    "tasks.get_configuration_names": Entry(tasks.get_configuration_names, tasks_wire.GetConfigurationNames, (2, 9)),
+    "tasks.get_configurations": Entry(tasks.get_configurations, tasks_wire.GetConfigurations, (2, 9)),
+    "tasks.get_hyper_params": Entry(tasks.get_hyper_params, tasks_wire.GetHyperParams, (2, 9)),
+    "tasks.ping": Entry(tasks.ping, tasks_wire.Ping, (2, 1)),
+    "tasks.publish": Entry(tasks.publish, tasks_wire.Publish, (2, 1)),
+    "tasks.reset": Entry(tasks.reset, tasks_wire.Reset, (2, 1)),
+    "tasks.set_requirements": Entry(tasks.set_requirements, tasks_wire.SetRequirements, (2, 1)),
+    "tasks.started": Entry(tasks.started, tasks_wire.ChangeStatus, (2, 1)),
+    "tasks.stop": Entry(tasks.stop, tasks_wire.ChangeStatus, (2, 1)),
+    "tasks.stopped": Entry(tasks.stopped, tasks_wire.ChangeStatus, (2, 1)),
+    "tasks.update": Entry(tasks.update, tasks_wire.Update, (2, 1)),
+    "users.get_current_user": Entry(about.get_current_user, Empty, (2, 1)),
+}

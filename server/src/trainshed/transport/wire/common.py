@@ -1,0 +1,75 @@
+"""What several services' requests share."""
+
+from typing import Any, TypeAlias, TypeVar, Union
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+T = TypeVar("T")
+# Left out, null, or a T.
+Maybe: TypeAlias = Union[T, UnsetType, None]  # noqa: UP007 - mypy takes no other form of a generic alias
+FreeForm = dict[str, Any]
+
+ONE_OR_MANY = str | list[str | None] | None
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """The base of every request."""
+
+
+class Empty(Request, kw_only=True):
+    """A call without arguments."""
+
+
+class MultiFieldPattern(Request, kw_only=True):
+    """A condition on several fields: a regular expression found in one (or all), or dates within a bound."""
+
+    fields: list[str]
+    pattern: str | None = None
+    datetime: str | list[str | None] | None = None
+
+
+class FieldGroup(msgspec.Struct, forbid_unknown_fields=True):
+    """Values of which (any or all) must be there (include) or lacking (exclude)."""
+
+    include: list[str | None] | None = None
+    exclude: list[str | None] | None = None
+
+
+class FieldFilter(msgspec.Struct, forbid_unknown_fields=True):
+    """A value of `filters`."""
+
+    any: FieldGroup | None = None
+    all: FieldGroup | None = None
+    op: str = "and"
+
+
+class Listing(Request, kw_only=True):
+    """What every listing takes. Fields of the entity itself come as further keys, see services.listing."""
+
+    id: ONE_OR_MANY = None
+    name: str | None = None
+    tags: ONE_OR_MANY = None
+    system_tags: ONE_OR_MANY = None
+    order_by: str | list[str] | None = None
+    page: int | None = None
+    page_size: int | None = None
+    search_text: str | None = None
+    only_fields: str | list[str] | None = None
+    projection: str | list[str] | None = None
+    search_hidden: bool | None = None
+    scroll_id: Maybe[str] = UNSET
+    refresh_scroll: bool | None = None
+    size: int | None = None
+    filters: dict[str, FieldFilter] | None = None
+    any_: MultiFieldPattern | None = msgspec.field(name="_any_", default=None)
+    all_: MultiFieldPattern | None = msgspec.field(name="_all_", default=None)
+    or_: MultiFieldPattern | None = msgspec.field(name="_or_", default=None)
+
+
+class Metadata(Request, kw_only=True):
+    """An entry of the metadata of a model or queue."""
+
+    key: str
+    type: Maybe[str] = UNSET
+    value: Maybe[str] = UNSET

@@ -1,0 +1,82 @@
+"""Requests of the events service. The events themselves are ports.events.AnyEvent."""
+
+from typing import Literal
+
+from trainshed.transport.wire.common import Request
+
+EventType = Literal["training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log"]
+AxisKey = Literal["iter", "timestamp", "iso_time"]
+
+
+class MetricVariants(Request, kw_only=True):
+    metric: str
+    variants: list[str] | None = None
+
+
+class TaskMetricVariants(Request, kw_only=True):
+    task: str
+    metric: str | None = None
+    variants: list[str] | None = None
+
+
+class OfTask(Request, kw_only=True):
+    task: str
+    model_events: bool | None = None
+
+
+class OfTasks(Request, kw_only=True):
+    tasks: list[str]
+    model_events: bool | None = None
+
+
+class GetTaskMetrics(OfTasks, kw_only=True):
+    event_type: EventType | None = None
+
+
+class GetTaskSingleValueMetrics(OfTasks, kw_only=True):
+    metrics: list[MetricVariants] | None = None
+
+
+class ScalarHistogram(OfTask, kw_only=True):
+    samples: int | None = None
+    key: AxisKey | None = None
+    metrics: list[MetricVariants] | None = None
+
+
+class ScalarRaw(OfTask, kw_only=True):
+    metric: MetricVariants
+    key: AxisKey | None = None
+    batch_size: int | None = None
+    count_total: bool | None = None
+    scroll_id: str | None = None
+
+
+class GetTaskEvents(OfTask, kw_only=True):
+    order: Literal["asc", "desc"] | None = None
+    scroll_id: str | None = None
+    batch_size: int | None = None
+    event_type: EventType | None = None
+    metrics: list[MetricVariants] | None = None
+
+
+class GetTaskLog(OfTask, kw_only=True):
+    batch_size: int | None = None
+    navigate_earlier: bool | None = None
+    from_timestamp: float | None = None
+    order: Literal["asc", "desc"] | None = None
+
+
+class GetTaskPlots(OfTask, kw_only=True):
+    iters: int | None = None
+    scroll_id: str | None = None
+    metrics: list[MetricVariants] | None = None
+    no_scroll: bool | None = None
+
+
+class SamplesByIteration(Request, kw_only=True):
+    metrics: list[TaskMetricVariants]
+    iters: int | None = None
+    navigate_earlier: bool | None = None
+    refresh: bool | None = None
+    scroll_id: str | None = None
+    model_events: bool | None = None

@@ -1,0 +1,81 @@
+"""Requests of the models service."""
+
+from msgspec import UNSET
+
+from trainshed.transport.wire.common import (
+    ONE_OR_MANY,
+    FreeForm,
+    Listing,
+    Maybe,
+    Metadata,
+    Request,
+)
+
+
+class GetById(Request, kw_only=True):
+    model: str
+
+
+class GetAll(Listing, kw_only=True):
+    user: ONE_OR_MANY = None
+    ready: bool | None = None
+    project: ONE_OR_MANY = None
+    task: ONE_OR_MANY = None
+    framework: ONE_OR_MANY = None
+    uri: ONE_OR_MANY = None
+    last_update: ONE_OR_MANY = None
+    include_subprojects: bool | None = None
+
+
+class Create(Request, kw_only=True):
+    uri: str
+    name: str
+    comment: Maybe[str] = UNSET
+    tags: Maybe[list[str]] = UNSET
+    system_tags: Maybe[list[str]] = UNSET
+    framework: Maybe[str] = UNSET
+    design: Maybe[FreeForm] = UNSET
+    labels: Maybe[dict[str, int]] = UNSET
+    ready: Maybe[bool] = UNSET
+    project: Maybe[str] = UNSET
+    parent: Maybe[str] = UNSET
+    task: Maybe[str] = UNSET
+
+
+class Edit(Request, kw_only=True):
+    model: str
+    uri: Maybe[str] = UNSET
+    name: Maybe[str] = UNSET
+    comment: Maybe[str] = UNSET
+    tags: Maybe[list[str]] = UNSET
+    system_tags: Maybe[list[str]] = UNSET
+    framework: Maybe[str] = UNSET
+    design: Maybe[FreeForm] = UNSET
+    labels: Maybe[dict[str, int]] = UNSET
+    ready: Maybe[bool] = UNSET
+    project: Maybe[str] = UNSET
+    parent: Maybe[str] = UNSET
+    task: Maybe[str] = UNSET
+    iteration: Maybe[int] = UNSET
+
+
+class SetReady(Request, kw_only=True):
+    model: str
+    force_publish_task: bool | None = None
+    publish_task: bool | None = None
+
+
+class Delete(Request, kw_only=True):
+    model: str
+    force: bool | None = None
+
+
+class AddOrUpdateMetadata(Request, kw_only=True):
+    model: str
+    metadata: list[Metadata]
+    replace_metadata: bool | None = None
+
+
+class DeleteMetadata(Request, kw_only=True):
+    model: str
+    keys: list[str]
