@@ -1,0 +1,449 @@
+import gzip
+import io
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import flask
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.memory.blobs import MemoryBlobs
+from trainshed.domain.errors import ApiError, Fault, StoreError, StoreFull
+from trainshed.domain.identity import Identity
+from trainshed.ports.blobs import BlobInfo, Blobs
+from trainshed.testing.clock import FakeClock
+from trainshed.transport.files import create_files_app
+
+_CONTENT = bytes(range(256)) * 2000
+_FORM = "multipart/form-data; boundary=bnd"
+
+
+def authenticate(request: flask.Request) -> Identity:
+    if request.headers.get("Authorization") != "Bearer good":
+        raise ApiError(Fault.INVALID_TOKEN)
+    return Identity(user="tester")
+
+
+def form(*files: tuple[str, bytes]) -> bytes:
+    parts = [
+        f'--bnd\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
+        + content
+        + b"\r\n"
+        for name, content in files
+    ]
+    return b"".join(parts) + b"--bnd--\r\n"
+
+
+class Api:
+    """Calls as a WSGI server passes them on: the path unquoted once, byte by byte."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self.client: FlaskClient = create_files_app(blobs=blobs, authenticate=authenticate).test_client()
+
+    def __call__(self, method: str, path: str, body: bytes = b"", token: str = "good", **headers: str) -> TestResponse:
+        url, _, query = path.partition("?")
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": unquote_to_bytes(url).decode("latin-1"),
+            "QUERY_STRING": query,
+        }
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.open(
+            method=method,
+            data=body,
+            headers={"Authorization": f"Bearer {token}"} | names,
+            environ_overrides=environ,
+        )
+
+    def upload(self, *files: tuple[str, bytes]) -> TestResponse:
+        return self("POST", "/", form(*files), Content_Type=_FORM)
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api(MemoryBlobs(FakeClock()))
+
+
+def fault(response: TestResponse) -> tuple[int, int, int]:
+    """(status, result_code, result_subcode), after checking that the error has the contract's form and tells no secrets."""
+    assert response.content_type == "application/json"
+    reply = response.get_json()
+    assert set(reply) == {"meta", "data"} and reply["meta"]["error_stack"] == ""
+    return response.status_code, reply["meta"]["result_code"], reply["meta"]["result_subcode"]
+
+
+def test_what_the_client_uploads_it_downloads(api: Api) -> None:
+    assert api.upload(("/project/task.1/artifacts/a/model.bin", _CONTENT)).get_json() == [
+        "project/task.1/artifacts/a/model.bin"
+    ]
+    response = api("GET", "/project/task.1/artifacts/a/model.bin")
+    assert response.status_code == 200
+    assert response.data == _CONTENT
+    assert response.content_length == len(_CONTENT)
+
+
+@pytest.mark.parametrize(
+    "name", ["/Caf%C3%A9 100%25/x.bin", "/a b/%2e%2e/c", "/模型/%23+&.bin", "/x%00y", "/q?x=1#y;z"], ids=ascii
+)
+def test_a_name_is_stored_as_sent_and_its_link_is_unquoted_once(api: Api, name: str) -> None:
+    assert api.upload((name, b"1")).get_json() == [name.lstrip("/")]
+    assert api("GET", quote(name)).data == b"1"
+    if "%" in name:
+        assert api("GET", name).status_code in (400, 404)
+    assert api("DELETE", quote(name)).status_code == 200
+    assert api("GET", quote(name)).status_code == 404
+
+
+def test_several_files_in_one_form(api: Api) -> None:
+    assert api.upload(("/a", b"1"), ("/b/c", b"2")).get_json() == ["a", "b/c"]
+    assert api("GET", "/b/c").data == b"2"
+
+
+def test_put_then_read_then_delete(api: Api) -> None:
+    assert api("PUT", "/a/b", b"one").status_code == 200
+    assert api("PUT", "/a/b", b"two").get_json() == ["a/b"]
+    assert api("GET", "/a/b").data == b"two"
+    assert api("DELETE", "/a/b").status_code == 200
+    assert fault(api("DELETE", "/a/b")) == (404, 404, 0)
+    assert fault(api("GET", "/a/b")) == (404, 404, 0)
+    assert api("HEAD", "/a/b").status_code == 404
+
+
+def test_head_tells_what_get_would_send(api: Api) -> None:
+    api("PUT", "/a", _CONTENT)
+    got, head = api("GET", "/a"), api("HEAD", "/a")
+    assert head.status_code == 200
+    assert head.data == b""
+    assert head.headers == got.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_health_needs_no_credentials(api: Api, path: str) -> None:
+    assert api("GET", path, token="").status_code == 200
+    assert api("HEAD", path, token="").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/", "/health", "/a", "/delete_many", "//a", "/../a", "/a?download="])
+@pytest.mark.parametrize("token", ["", "bad"])
+def test_everything_else_needs_them(method: str, path: str, token: str) -> None:
+    if method in ("GET", "HEAD") and path in ("/", "/health"):
+        return
+    blobs = MemoryBlobs(FakeClock())
+    blobs.put("a", [b"kept"])
+    response = Api(blobs)(method, path, form(("/a", b"new")), token, Content_Type=_FORM)
+    assert response.status_code == 401
+    assert blobs.info("a").size == 4
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/a"), ("PATCH", "/a"), ("OPTIONS", "/")])
+def test_other_methods_are_no_endpoints(api: Api, method: str, path: str) -> None:
+    assert fault(api(method, path)) == (404, 404, 0)
+
+
+def test_delete_many_tells_for_each(api: Api) -> None:
+    api.upload(("/a", b"1"), ("/b%20c", b"2"), ("/d/e", b"3"))
+    body = b'{"files": ["/a", "/b%2520c", "missing", "../x", "%2e%2e/x", "d", "%ff"]}'
+    reply = api("POST", "/delete_many", body, Content_Type="application/json").get_json()
+    assert reply["deleted"] == {"/a": "a", "/b%2520c": "b%20c"}
+    assert reply["errors"]["Not found"] == ["missing", "d"]
+    assert sorted(chain.from_iterable(reply["errors"].values())) == ["%2e%2e/x", "%ff", "../x", "d", "missing"]
+    assert api("GET", "/d/e").status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"files": "a"}', b'{"files": [1]}', b"\xff", b"[" * 100_000])
+def test_delete_many_refuses_what_is_no_list(api: Api, body: bytes) -> None:
+    assert fault(api("POST", "/delete_many", body)) == (400, 400, 12)
+
+
+BAD_UPLOADS = {
+    "no form": ("text/plain", b"x"),
+    "no type": ("", b"x"),
+    "no boundary": ("multipart/form-data", form(("/a", b"1"))),
+    "other boundary": ("multipart/form-data; boundary=other", form(("/a", b"1"))),
+    "no file": (_FORM, b"--bnd--"),
+    "cut": (_FORM, form(("/a", b"1"))[:-8]),
+    "folder": (_FORM, form(("/folder", b"1"))),
+    "through a file": (_FORM, form(("/folder/file/x", b"1"))),
+    "traversal": (_FORM, form(("/../a", b"1"))),
+    "empty name": (_FORM, form(("", b"1"))),
+    "reserved": (_FORM, form(("//./health", b"1"))),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body"), BAD_UPLOADS.values(), ids=BAD_UPLOADS.keys())
+def test_bad_uploads(api: Api, content_type: str, body: bytes) -> None:
+    api("PUT", "/folder/file", b"kept")
+    assert fault(api("POST", "/", body, Content_Type=content_type))[0] == 400
+    assert api("GET", "/folder/file").data == b"kept"
+    assert api("GET", "/a").status_code == 404
+
+
+def test_a_client_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
+    api = Api(FileBlobs(tmp_path))
+    whole = form(("/a", _CONTENT))
+    for method, path in (("POST", "/"), ("PUT", "/a")):
+        cut = api.client.open(
+            path,
+            method=method,
+            input_stream=_Stream(whole[:100_000]),
+            headers={"Authorization": "Bearer good", "Content-Type": _FORM},
+            environ_overrides={"CONTENT_LENGTH": str(len(whole))},
+        )
+        assert fault(cut)[0] == 400
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_form_in_chunks_is_stored_and_a_put_in_chunks_refused(api: Api) -> None:
+    """A cut form lacks its end, but a cut raw body looks like a whole one."""
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+    headers = {"Authorization": "Bearer good", "Content-Type": _FORM}
+    for method, path, status in (("POST", "/", 200), ("PUT", "/b", 400)):
+        stream = _Stream(form(("/a", _CONTENT)))
+        response = api.client.open(path, method=method, input_stream=stream, headers=headers, environ_overrides=environ)
+        assert response.status_code == status
+    assert api("GET", "/a").data == _CONTENT
+    assert api("GET", "/b").status_code == 404
+
+
+class _Stream(io.BytesIO):
+    """Reads short, as a socket does."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None and size > 0, "an unbounded read would hold the whole body"
+        return super().read(min(size, 1000))
+
+
+def test_a_part_of_a_file_is_not_taken_for_the_file(api: Api) -> None:
+    assert fault(api("PUT", "/a", b"x", Content_Range="bytes 0-0/10"))[0] == 400
+    assert api("GET", "/a").status_code == 404
+
+
+RANGES = {
+    "bytes=0-0": (0, 1),
+    "bytes=5-9": (5, 10),
+    "bytes=511000-": (511_000, 512_000),
+    "bytes=-7": (511_993, 512_000),
+    "bytes=0-999999999": (0, 512_000),
+    "bytes=-999999999": (0, 512_000),
+    "bytes=262144-524287": (262_144, 512_000),
+}
+
+
+@pytest.mark.parametrize(("value", "span"), RANGES.items(), ids=RANGES.keys())
+def test_a_range(api: Api, value: str, span: tuple[int, int]) -> None:
+    api("PUT", "/a", _CONTENT)
+    response = api("GET", "/a", Range=value)
+    assert response.status_code == 206
+    assert response.data == _CONTENT[slice(*span)]
+    assert response.content_length == span[1] - span[0]
+    assert response.headers["Content-Range"] == f"bytes {span[0]}-{span[1] - 1}/512000"
+
+
+@pytest.mark.parametrize("value", ["bytes=0-1,5-6", "lines=0-1", "bytes=b-a", "bytes=9-1", "nonsense", "bytes="])
+def test_other_ranges_give_the_whole(api: Api, value: str) -> None:
+    api("PUT", "/a", b"0123456789")
+    response = api("GET", "/a", Range=value)
+    assert (response.status_code, response.data) == (200, b"0123456789")
+
+
+def test_a_range_beyond_the_end(api: Api) -> None:
+    api("PUT", "/a", b"0123456789")
+    response = api("GET", "/a", Range="bytes=10-")
+    assert fault(response) == (416, 416, 0)
+    assert response.headers["Content-Range"] == "bytes */10"
+
+
+def test_validators(api: Api) -> None:
+    api("PUT", "/a", b"old")
+    first = api("GET", "/a")
+    etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
+    for response in (
+        api("GET", "/a", If_None_Match=etag),
+        api("GET", "/a", If_None_Match="*"),
+        api("GET", "/a", If_Modified_Since=modified),
+    ):
+        assert (response.status_code, response.data) == (304, b"")
+    for condition in (etag, modified):
+        assert api("GET", "/a", Range="bytes=0-0", If_Range=condition).status_code == 206
+    api("PUT", "/a", b"new")
+    assert api("GET", "/a", If_None_Match=etag).data == b"new"
+    assert api("GET", "/a", Range="bytes=0-0", If_Range=etag).data == b"new"
+    assert api("GET", "/a", Range="bytes=0-0", If_Range="Thu, 01 Jan 1970 00:00:00 GMT").data == b"new"
+
+
+KINDS = {
+    "a.png": ("image/png", "inline"),
+    "a.jpeg": ("image/jpeg", "inline"),
+    "a.txt": ("text/plain; charset=utf-8", "inline"),
+    "a.json": ("application/json", "inline"),
+    "a.mp4": ("video/mp4", "inline"),
+    "a.svg": ("image/svg+xml", "attachment"),
+    "a.SVG": ("image/svg+xml", "attachment"),
+    "a.html": ("text/html", "attachment"),
+    "a.htm": ("text/html", "attachment"),
+    "a.js": ("text/javascript", "attachment"),
+    "a.pdf": ("application/pdf", "attachment"),
+    "a.xml": ("text/xml", "attachment"),
+    "a.tar.gz": ("application/gzip", "attachment"),
+    "a.html.gz": ("application/gzip", "attachment"),
+    "a.txt.bz2": ("application/bzip2", "attachment"),
+    "model": ("application/octet-stream", "attachment"),
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=KINDS.keys())
+def test_nothing_stored_runs_in_the_servers_origin(api: Api, name: str, kind: tuple[str, str]) -> None:
+    api("PUT", f"/x/{name}", b"<script>alert(1)</script>")
+    response = api("GET", f"/x/{name}")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"] == "sandbox"
+    disposition = response.headers["Content-Disposition"].partition(";")[0]
+    assert (response.headers["Content-Type"].replace("application/javascript", "text/javascript"), disposition) == kind
+    assert "Content-Encoding" not in response.headers
+    assert api("GET", f"/x/{name}?download=").headers["Content-Disposition"].startswith("attachment;")
+
+
+def test_a_packed_file_arrives_packed(api: Api) -> None:
+    packed = gzip.compress(b"content")
+    api("PUT", "/a.gz", packed)
+    assert api("GET", "/a.gz", Accept_Encoding="gzip").data == packed
+
+
+def test_a_name_cannot_forge_a_header(api: Api) -> None:
+    name = '/x/";a=b 模<>%0d%0a.txt'
+    api.upload((name.replace('"', r"\""), b"1"))
+    value = api("GET", quote(name)).headers["Content-Disposition"]
+    assert value == (
+        "inline; filename=\"__a_b ____0d_0a.txt\"; filename*=UTF-8''%22%3Ba%3Db%20%E6%A8%A1%3C%3E%250d%250a.txt"
+    )
+
+
+class _Failing(MemoryBlobs):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(FakeClock())
+        self.error = error
+
+    def put(self, key: str, content: Iterable[bytes]) -> BlobInfo:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (StoreFull("a"), (500, 500, 4)),
+        (StoreError("a"), (500, 500, 102)),
+        (ZeroDivisionError("my secret"), (500, 500, 0)),
+    ],
+    ids=["full", "engine", "bug"],
+)
+def test_failures_are_logged_and_told_without_a_trace(
+    error: Exception, expected: tuple[int, int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = Api(_Failing(error))("PUT", "/a", b"x")
+    assert fault(response) == expected
+    assert b"secret" not in response.data and b"Traceback" not in response.data
+    assert type(error).__name__ in caplog.text
+
+
+HOSTILE = [
+    "../secret",
+    "../../secret",
+    "../outside/secret",
+    "a/../../secret",
+    "a/b/../../../outside/secret",
+    "./../secret",
+    "//../secret",
+    "..",
+    "../",
+    "../files-twin/secret",
+    "..\\secret",
+    "..\\..\\outside\\secret",
+    "a\\..\\..\\secret",
+    "..;/secret",
+    ".../secret",
+    "....//secret",
+    "\0../secret",
+    "../secret\0.png",
+    "..\r\n/secret",
+    "C:\\secret",
+    "C:/secret",
+    "C:secret",
+    "\\\\host\\share\\secret",
+    "file:///{outside}/secret",
+    "{outside}/secret",
+    "/{outside}/secret",
+    "//{outside}/secret",
+    "\u2025/secret",
+    "\uff0e\uff0e/secret",
+    "..\u2215secret",
+    "..\uff0fsecret",
+    "\ud7ff../secret",
+    "link/secret",
+    "link",
+    "link/../secret",
+    "secretlink",
+    "~/secret",
+    ".trainshed-incoming/../../secret",
+]
+# Octets that are no UTF-8: overlong forms of "." and "/".
+HOSTILE_OCTETS = [
+    "%c0%ae%c0%ae/secret",
+    "..%c0%afsecret",
+    "%e0%80%ae%e0%80%ae/secret",
+    "%ff/../secret",
+    "..%25c0%25afsecret",
+]
+
+
+def encoded(path: str, times: int) -> str:
+    """Each octet but plain letters and digits as %XX, as often as asked."""
+    for _ in range(times):
+        path = "".join(
+            chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"%{byte:02x}" for byte in path.encode()
+        )
+    return path
+
+
+def snapshot(folder: Path, without: Path) -> dict[Path, bytes]:
+    paths = [path for path in folder.rglob("*") if not path.is_relative_to(without)]
+    return {path: path.read_bytes() if path.is_file() else b"" for path in paths}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with links that lead out of it, among files that nobody may touch."""
+    root = tmp_path / "files"
+    (root / "a/b").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "outside", tmp_path / "files-twin"):
+        folder.mkdir(exist_ok=True)
+        (folder / "secret").write_text("secret")
+    (root / "link").symlink_to(tmp_path / "outside")
+    (root / "secretlink").symlink_to(tmp_path / "outside/secret")
+    return root
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+@pytest.mark.parametrize("path", [*HOSTILE, *HOSTILE_OCTETS], ids=ascii)
+def test_no_path_leaves_the_root(root: Path, path: str, times: int) -> None:
+    api = Api(FileBlobs(root))
+    before = snapshot(root.parent, without=root)
+    hostile = encoded(path.replace("{outside}", str(root.parent / "outside").lstrip("/")), times)
+    for name in (f"/{hostile}", f"//{hostile}"):
+        responses = [
+            api("GET", name),
+            api("HEAD", name),
+            api("POST", "/delete_many", flask.json.dumps({"files": [name]}).encode()),
+            api("DELETE", name),
+            api("PUT", name, b"overwritten"),
+            api.upload((name, b"overwritten")),
+            api("DELETE", name),
+        ]
+        assert {response.status_code for response in responses} <= {200, 400, 404}
+        assert all(response.data != b"secret" for response in responses)
+    assert snapshot(root.parent, without=root) == before
