@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainshed.adapters.memory.events import MemoryEvents
@@ -153,6 +153,20 @@ _STEPS = st.lists(
     ),
     max_size=12,
 )
+
+
+def _take_step(events: Events, expected: Events, prefix: str, step: str, argument: Any) -> None:
+    if step == "compact":
+        events.compact()
+    elif step == "delete":
+        for store in (events, expected):
+            store.delete([prefix + owner for owner in argument])
+    else:
+        batch = [msgspec.structs.replace(event, task=prefix + event.task) for event in argument]
+        returned, right = events.add(batch), expected.add(batch)
+        assert returned.keys() == right.keys()
+        for owner, stats in right.items():
+            assert_same_stats(returned[owner], stats)
 
 
 class EventsConformance:
@@ -561,23 +575,14 @@ class EventsConformance:
             assert_same_answers(events, expected, TASK)
             events.close()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(steps=_STEPS)
-    def test_any_calls_have_the_same_answers_as_the_memory_engine(
-        self, events: Events, steps: list[tuple[str, Any]]
-    ) -> None:
-        prefix, expected = uuid4().hex, MemoryEvents()  # the store is shared by the examples, its owners are not
-        for step, argument in steps:
-            if step == "compact":
-                events.compact()
-            elif step == "delete":
-                for store in (events, expected):
-                    store.delete([prefix + owner for owner in argument])
-            else:
-                batch = [msgspec.structs.replace(event, task=prefix + event.task) for event in argument]
-                returned, right = events.add(batch), expected.add(batch)
-                assert returned.keys() == right.keys()
-                for owner, stats in right.items():
-                    assert_same_stats(returned[owner], stats)
-        for owner in ("a", "b"):
-            assert_same_answers(events, expected, prefix + owner)
+    def test_any_calls_have_the_same_answers_as_the_memory_engine(self, events: Events) -> None:
+        @settings(max_examples=60, deadline=None)
+        @given(steps=_STEPS)
+        def check(steps: list[tuple[str, Any]]) -> None:
+            prefix, expected = uuid4().hex, MemoryEvents()  # the examples share the store, but not their owners
+            for step, argument in steps:
+                _take_step(events, expected, prefix, step, argument)
+            for owner in ("a", "b"):
+                assert_same_answers(events, expected, prefix + owner)
+
+        check()

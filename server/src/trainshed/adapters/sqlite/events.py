@@ -1,0 +1,106 @@
+"""Events in one SQLite file: append fast, compact later, read columns."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from trainshed.adapters.sqlite import events_compaction, events_figures, events_reading, events_records, events_writing
+from trainshed.adapters.sqlite.connection import Database
+from trainshed.adapters.sqlite.events_batch import by_owner
+from trainshed.adapters.sqlite.events_points import unpack_tails
+from trainshed.adapters.sqlite.events_schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
+from trainshed.ports.events import AnyEvent, LogEvent, LogPage, Sample, SampleKind, Series, SeriesStats
+
+_SHRINK_PAGES = 1024  # given back to the file system in one step of compact()
+
+
+class SqliteEvents:
+    """The Events port on one SQLite file. path and durable: as for Database."""
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self.database = Database(path, durable=durable, migrations=MIGRATIONS)
+        self._names = events_writing.Names()
+
+    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
+        try:
+            batches = by_owner(events)
+            with self.database.write() as connection:
+                writer = events_writing.Writer(connection, self._names)
+                stats = {owner: writer.store(owner, batch) for owner, batch in batches.items()}
+        except OverflowError as error:
+            raise ValueError("an iteration or timestamp does not fit into 64 bits") from error
+        self._names.remember(writer.learnt)  # not before the commit: it may have failed
+        return stats
+
+    def stats(self, owner: str) -> list[SeriesStats]:
+        with self.database.read() as connection:
+            return [
+                events_figures.from_row(row[0], row[1], row[2:]) for row in events_reading.figures(connection, owner)
+            ]
+
+    def scalars(
+        self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
+    ) -> list[Series]:
+        with self.database.read() as connection:
+            found = events_reading.find_series(
+                connection, owner, kind=SINGLE if single else CURVE, metric=metric, variants=variants
+            )
+            chunks = {series: events_reading.chunks(connection, series) for series, _, _ in found}
+            tails = events_reading.tails(connection, owner) if found else []
+        young = unpack_tails(tails)
+        return [
+            events_reading.series_of(name, variant, chunks[series], young.get(series))
+            for series, name, variant in found
+        ]
+
+    def logs(self, owner: str, *, limit: int, earlier: bool = True, from_timestamp: int | None = None) -> LogPage:
+        with self.database.read() as connection:
+            total, bodies = events_reading.logs(
+                connection, owner, limit=limit, earlier=earlier, from_timestamp=from_timestamp
+            )
+        return LogPage(events=[events_records.unpack(LogEvent, owner, body) for body in bodies], total=total)
+
+    def samples(
+        self,
+        owner: str,
+        kind: SampleKind,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        last_iterations: int | None = None,
+        before_iteration: int | None = None,
+    ) -> list[Sample]:
+        event_type = SAMPLE_TYPES[kind]
+        with self.database.read() as connection:
+            bodies = [
+                body
+                for series, _, _ in events_reading.find_series(
+                    connection, owner, kind=STORED_KINDS[event_type], metric=metric, variants=variants
+                )
+                for body in events_reading.samples(connection, series, below=before_iteration, limit=last_iterations)
+            ]
+        return [events_records.unpack(event_type, owner, body) for body in bodies]
+
+    def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
+        kinds = (CURVE, SINGLE) if kind == "training_stats_scalar" else (STORED_KINDS[SAMPLE_TYPES[kind]],)
+        with self.database.read() as connection:
+            found = [row for stored in kinds for row in events_reading.find_series(connection, owner, kind=stored)]
+        return sorted({(metric, variant) for _, metric, variant in found})
+
+    def delete(self, owners: Sequence[str]) -> None:
+        with self.database.write() as connection:
+            for owner in owners:
+                events_writing.delete(connection, owner)
+
+    def compact(self) -> bool:
+        with self.database.read() as connection:
+            packing = events_compaction.prepare(connection)
+        if packing is None:
+            return self.database.shrink(_SHRINK_PAGES)
+        with suppress(events_compaction.Outdated), self.database.write() as connection:
+            events_compaction.apply(connection, packing)
+        return True
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,67 @@
+"""A call of add(), sorted by owner and series and made ready to be written: what can be done before the lock is taken."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from trainshed.adapters.sqlite import events_figures, events_records
+from trainshed.adapters.sqlite.events_points import pack_columns
+from trainshed.adapters.sqlite.events_schema import CURVE, SINGLE, STORED_KINDS
+from trainshed.ports.events import SINGLE_VALUE, AnyEvent, LogEvent, ScalarEvent, SeriesStats
+
+SeriesName = tuple[str, str, int]  # (metric, variant, kind): in the order of the answers
+
+
+@dataclass
+class OwnerBatch:
+    """What one owner reported.
+
+    scalars: the points of each series in order of arrival. logs: (timestamp, body). samples: iteration -> body.
+    """
+
+    scalars: defaultdict[SeriesName, list[ScalarEvent]] = field(default_factory=lambda: defaultdict(list))
+    logs: list[tuple[int, bytes]] = field(default_factory=list)
+    samples: defaultdict[SeriesName, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    figures: list[SeriesStats] = field(default_factory=list)
+    columns: bytes = b""
+
+    def pack(self) -> None:
+        """Sort the series by name and derive `figures` and `columns`, which are in that order."""
+        iters, timestamps, values = list[int](), list[int](), list[float]()
+        self.scalars = defaultdict(list, sorted(self.scalars.items()))
+        for (metric, variant, _), events in self.scalars.items():
+            own_iters, own_timestamps = [event.iter for event in events], [event.timestamp for event in events]
+            own_values = [event.value for event in events]
+            labels = [event.x_axis_label for event in events if event.x_axis_label is not None]
+            self.figures.append(
+                events_figures.of_batch(
+                    metric,
+                    variant,
+                    iters=own_iters,
+                    timestamps=own_timestamps,
+                    values=own_values,
+                    label=labels[-1] if labels else None,
+                )
+            )
+            iters += own_iters
+            timestamps += own_timestamps
+            values += own_values
+        self.columns = pack_columns(iters, timestamps, values)
+
+
+def by_owner(events: Iterable[AnyEvent]) -> dict[str, OwnerBatch]:
+    """Owner -> what it reported, ready to be written. Raises ValueError or OverflowError for an event out of range."""
+    batches: defaultdict[str, OwnerBatch] = defaultdict(OwnerBatch)
+    for event in events:
+        batch = batches[event.task]
+        if isinstance(event, ScalarEvent):
+            kind = SINGLE if event.iter == SINGLE_VALUE else CURVE
+            batch.scalars[event.metric, event.variant, kind].append(event)
+        elif isinstance(event, LogEvent):
+            batch.logs.append((event.timestamp, events_records.pack(event)))
+        else:
+            name = (event.metric, event.variant, STORED_KINDS[type(event)])
+            batch.samples[name][event.iter] = events_records.pack(event)
+    for batch in batches.values():
+        batch.pack()
+    return batches

@@ -1,0 +1,94 @@
+"""The queries of the events database."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from trainshed.adapters.sqlite.events_figures import COLUMNS
+from trainshed.adapters.sqlite.events_points import Points, decode, join, latest
+from trainshed.ports.events import Series
+
+_Row = tuple[Any, ...]
+
+
+def figures(connection: sqlite3.Connection, owner: str) -> list[_Row]:
+    """(metric, variant, *COLUMNS) of every series of scalars, in the order of stats()."""
+    return connection.execute(
+        f"SELECT metric, variant, {COLUMNS} FROM owner JOIN series ON series.owner = owner.id"  # noqa: S608 - no input
+        " JOIN figures ON figures.series = series.id WHERE owner.name = ? ORDER BY metric, variant, kind",
+        (owner,),
+    ).fetchall()
+
+
+def find_series(
+    connection: sqlite3.Connection,
+    owner: str,
+    *,
+    kind: int,
+    metric: str | None = None,
+    variants: Sequence[str] | None = None,
+) -> list[tuple[int, str, str]]:
+    """(id, metric, variant) of the owner's series of this kind, by name."""
+    rows = connection.execute(
+        "SELECT series.id, metric, variant FROM owner JOIN series ON series.owner = owner.id"
+        " WHERE owner.name = ? AND kind = ? AND metric = coalesce(?, metric) ORDER BY metric, variant",
+        (owner, kind, metric),
+    ).fetchall()
+    return [row for row in rows if variants is None or row[2] in variants]
+
+
+def chunks(connection: sqlite3.Connection, series: int) -> list[Points]:
+    """The chunks of the series, oldest first."""
+    rows = connection.execute("SELECT body, count FROM chunk WHERE series = ? ORDER BY id", (series,)).fetchall()
+    return [decode(body, count) for body, count in rows]
+
+
+def tails(connection: sqlite3.Connection, owner: str) -> list[bytes]:
+    """The tails of the owner, oldest first."""
+    rows = connection.execute(
+        "SELECT body FROM tail WHERE owner = (SELECT id FROM owner WHERE name = ?) ORDER BY id", (owner,)
+    )
+    return [body for (body,) in rows]
+
+
+def series_of(metric: str, variant: str, older: list[Points], youngest: Points | None) -> Series:
+    """The series of these parts, of which later ones win."""
+    points = latest(join([*older, youngest] if youngest else older))
+    return Series(
+        metric=metric, variant=variant, iters=points.iters, timestamps=points.timestamps, values=points.values
+    )
+
+
+def samples(connection: sqlite3.Connection, series: int, *, below: int | None, limit: int | None) -> list[bytes]:
+    """The bodies of the series' samples from the highest iteration down."""
+    rows = connection.execute(
+        "SELECT body FROM sample WHERE series = ? AND (? IS NULL OR iter < ?) ORDER BY iter DESC LIMIT ?",
+        (series, below, below, -1 if limit is None else limit),
+    )
+    return [body for (body,) in rows]
+
+
+def logs(
+    connection: sqlite3.Connection, owner: str, *, limit: int, earlier: bool, from_timestamp: int | None
+) -> tuple[int, list[bytes]]:
+    """How many console events the owner has, and the bodies of a page, as Events.logs defines it."""
+    row = connection.execute("SELECT id, logs FROM owner WHERE name = ?", (owner,)).fetchone()
+    if row is None:
+        return 0, []
+    owner_id, total = row
+    beyond, order = ("<", "DESC") if earlier else (">", "ASC")
+    start, bound = ("", ()) if from_timestamp is None else (f" AND timestamp {beyond} ?", (from_timestamp,))
+    page = connection.execute(
+        f"SELECT id, timestamp, body FROM log WHERE owner = ?{start}"  # noqa: S608 - operators, no input
+        f" ORDER BY timestamp {order}, id {order} LIMIT ?",
+        (owner_id, *bound, limit),
+    ).fetchall()
+    if page:
+        last_id, edge, _ = page[-1]
+        page += connection.execute(
+            f"SELECT id, timestamp, body FROM log WHERE owner = ? AND timestamp = ? AND id {beyond} ?"  # noqa: S608
+            f" ORDER BY id {order}",
+            (owner_id, edge, last_id),
+        ).fetchall()
+    bodies = [body for _, _, body in page]
+    return total, bodies[::-1] if earlier else bodies

@@ -1,0 +1,47 @@
+"""The tables of the events database.
+
+A report of scalars becomes one row of `tail` for each owner, and is packed later into one row of `chunk` for each series. Ids
+that are never used again (AUTOINCREMENT) are what lets names be remembered, and chunks be prepared, outside of a
+transaction: a row with a known id is the known row, or it is gone.
+"""
+
+from trainshed.ports.events import ImageEvent, PlotEvent, SampleKind, VectorEvent
+
+# The kinds of a series, as stored. A curve sorts before the single value of its name.
+CURVE, SINGLE, PLOT, IMAGE, VECTOR = range(5)
+STORED_KINDS = {PlotEvent: PLOT, ImageEvent: IMAGE, VectorEvent: VECTOR}
+SAMPLE_TYPES: dict[SampleKind, type[PlotEvent] | type[ImageEvent] | type[VectorEvent]] = {
+    "plot": PlotEvent,
+    "training_debug_image": ImageEvent,
+    "training_stats_vector": VectorEvent,
+}
+
+MIGRATIONS = (
+    (
+        # logs: how many the owner has, so that a page need not count them
+        "CREATE TABLE owner (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, logs INTEGER NOT NULL) STRICT",
+        """CREATE TABLE series (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, metric TEXT NOT NULL, variant TEXT NOT NULL,
+            kind INTEGER NOT NULL, UNIQUE (owner, metric, variant, kind)) STRICT""",
+        # the fields of SeriesStats
+        """CREATE TABLE figures (
+            series INTEGER PRIMARY KEY, value REAL NOT NULL, iter INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+            min_value REAL NOT NULL, min_iter INTEGER NOT NULL, max_value REAL NOT NULL, max_iter INTEGER NOT NULL,
+            first_value REAL NOT NULL, first_iter INTEGER NOT NULL, count INTEGER NOT NULL, mean REAL NOT NULL,
+            label TEXT) STRICT""",
+        # body: events_points.pack_tail; later rows win over earlier ones and over chunks
+        "CREATE TABLE tail (id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
+        "CREATE INDEX tail_owner ON tail (owner)",
+        # points low..high of a series, one an iteration; body: events_points.encode; later rows win over earlier ones
+        """CREATE TABLE chunk (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
+            count INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
+        "CREATE INDEX chunk_series ON chunk (series)",
+        # body: events_records.pack
+        """CREATE TABLE sample (
+            series INTEGER NOT NULL, iter INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (series, iter)) STRICT""",
+        """CREATE TABLE log (
+            id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
+        "CREATE INDEX log_owner ON log (owner, timestamp)",
+    ),
+)

@@ -1,0 +1,117 @@
+"""The statements that write to the events database; all of them run inside a transaction of the caller."""
+
+import sqlite3
+
+from trainshed.adapters.sqlite import events_figures
+from trainshed.adapters.sqlite.events_batch import OwnerBatch, SeriesName
+from trainshed.adapters.sqlite.events_points import pack_tail
+from trainshed.ports.events import SeriesStats
+
+_OWNERS = 1000  # whose names are remembered: far more than report at the same time
+
+_GET_FIGURES = f"SELECT {events_figures.COLUMNS} FROM figures WHERE series = ?"  # noqa: S608 - no input
+_PUT_FIGURES = "INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+SeriesIds = dict[int, dict[SeriesName, int]]  # owner's id -> name -> series' id
+
+
+class Names:
+    """The ids of series, remembered between calls.
+
+    Ids are never used again, so what was committed once stays right whatever other processes do: a series that is not
+    in here is looked up, and an owner that was deleted comes back under another id.
+    """
+
+    def __init__(self) -> None:
+        self._ids: SeriesIds = {}
+
+    def of_owner(self, owner: int) -> dict[SeriesName, int]:
+        """What is known of this owner."""
+        return self._ids.get(owner, {})
+
+    def remember(self, learnt: SeriesIds) -> None:
+        """Add what a transaction learnt. Call it only after the commit."""
+        if len(self._ids) > _OWNERS:
+            self._ids = {}
+        for owner, ids in learnt.items():
+            self._ids[owner] = self._ids.get(owner, {}) | ids
+
+
+class Writer:
+    """Stores batches in one transaction. learnt: ids that Names did not know."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+        self.learnt: SeriesIds = {}
+
+    def store(self, owner: str, batch: OwnerBatch) -> list[SeriesStats]:
+        """Write what the owner reported; the present figures of each series in it, in the batch's order."""
+        owner_id = self._owner(owner)
+        if batch.logs:
+            self._logs(owner_id, batch.logs)
+        for name, bodies in batch.samples.items():
+            self._samples(self._series(owner_id, [name])[0], bodies)
+        return self._scalars(owner_id, batch) if batch.scalars else []
+
+    def _scalars(self, owner: int, batch: OwnerBatch) -> list[SeriesStats]:
+        ids = self._series(owner, list(batch.scalars))
+        tail = pack_tail(ids, [len(events) for events in batch.scalars.values()], batch.columns)
+        self._connection.execute("INSERT INTO tail (owner, body) VALUES (?, ?)", (owner, tail))
+        stats = [self._extended(series, new) for series, new in zip(ids, batch.figures, strict=True)]
+        rows = [(series, *events_figures.to_row(one)) for series, one in zip(ids, stats, strict=True)]
+        self._connection.executemany(_PUT_FIGURES, rows)
+        return stats
+
+    def _extended(self, series: int, new: SeriesStats) -> SeriesStats:
+        row = self._connection.execute(_GET_FIGURES, (series,)).fetchone()
+        return (
+            new if row is None else events_figures.combined(events_figures.from_row(new.metric, new.variant, row), new)
+        )
+
+    def _logs(self, owner: int, logs: list[tuple[int, bytes]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO log (owner, timestamp, body) VALUES (?, ?, ?)", [(owner, *row) for row in logs]
+        )
+        self._connection.execute("UPDATE owner SET logs = logs + ? WHERE id = ?", (len(logs), owner))
+
+    def _samples(self, series: int, bodies: dict[int, bytes]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO sample (series, iter, body) VALUES (?, ?, ?)",
+            [(series, iteration, body) for iteration, body in bodies.items()],
+        )
+
+    def _owner(self, name: str) -> int:
+        row = self._connection.execute("SELECT id FROM owner WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            row = self._connection.execute(
+                "INSERT INTO owner (name, logs) VALUES (?, 0) RETURNING id", (name,)
+            ).fetchone()
+        return int(row[0])
+
+    def _series(self, owner: int, names: list[SeriesName]) -> list[int]:
+        known = self._names.of_owner(owner)
+        return [known[name] if name in known else self._learn(owner, name) for name in names]
+
+    def _learn(self, owner: int, name: SeriesName) -> int:
+        row = self._connection.execute(
+            "SELECT id FROM series WHERE owner = ? AND metric = ? AND variant = ? AND kind = ?", (owner, *name)
+        ).fetchone()
+        if row is None:
+            row = self._connection.execute(
+                "INSERT INTO series (owner, metric, variant, kind) VALUES (?, ?, ?, ?) RETURNING id", (owner, *name)
+            ).fetchone()
+        self.learnt.setdefault(owner, {})[name] = int(row[0])
+        return int(row[0])
+
+
+def delete(connection: sqlite3.Connection, owner: str) -> None:
+    """Remove everything of the owner."""
+    row = connection.execute("SELECT id FROM owner WHERE name = ?", (owner,)).fetchone()
+    if row is None:
+        return
+    for table in ("chunk", "sample", "figures"):
+        connection.execute(f"DELETE FROM {table} WHERE series IN (SELECT id FROM series WHERE owner = ?)", row)  # noqa: S608
+    for table in ("tail", "log", "series"):
+        connection.execute(f"DELETE FROM {table} WHERE owner = ?", row)  # noqa: S608 - a table's name
+    connection.execute("DELETE FROM owner WHERE id = ?", row)
