@@ -1,6 +1,7 @@
 """Replies with a file: ranges, validators, and headers that keep it from running in the server's origin."""
 
 import mimetypes
+from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ def download(blobs: Blobs, key: str, request: flask.Request) -> flask.Response:
     with ExitStack() as stack:
         reader = stack.enter_context(blobs.open(key))
         info = reader.info
-        response = flask.Response(direct_passthrough=True)
+        response = flask.Response()
         response.set_etag(info.etag)
         response.last_modified = info.modified
         response.accept_ranges = "bytes"
@@ -38,9 +39,17 @@ def download(blobs: Blobs, key: str, request: flask.Request) -> flask.Response:
             return response
         start, stop = _span(request, response, info)
         response.content_length = stop - start
-        response.response = reader.chunks(start, stop - start)
-        response.call_on_close(stack.pop_all().close)
+        response.response = _pieces(stack.pop_all(), reader.chunks(start, stop - start))
     return response
+
+
+def _pieces(stack: ExitStack, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces of the file, which stays open for as long as they are read.
+
+    The response itself is gone by then: the server holds nothing but this iterator.
+    """
+    with stack:
+        yield from chunks
 
 
 def _describe(response: flask.Response, key: str, *, attachment: bool) -> None:
