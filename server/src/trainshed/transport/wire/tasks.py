@@ -4,7 +4,6 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from trainshed.domain.status import Status
 from trainshed.transport.wire.common import (
     ONE_OR_MANY,
     FreeForm,
@@ -156,7 +155,7 @@ class GetAll(Listing, kw_only=True):
     user: ONE_OR_MANY = None
     project: ONE_OR_MANY = None
     type: ONE_OR_MANY = None
-    status: Status | str | list[str | None] | None = None
+    status: ONE_OR_MANY = None
     parent: ONE_OR_MANY = None
     status_changed: ONE_OR_MANY = None
     include_subprojects: bool | None = None
