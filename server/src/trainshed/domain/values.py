@@ -39,14 +39,15 @@ def sort_key(value: Any) -> Key | None:
 def natural_key(text: str) -> str:
     """A string that sorts as `text` does with its runs of digits read as numbers: "run 2" before "run 11".
 
-    A run becomes a NUL, its length and its digits, so it sorts by size and before any other character.
+    A run becomes a 0, its length and its digits: against other characters it stays where digits are, against a run it goes
+    by size.
     """
     return re.sub("0*([0-9]+)", _sized, text)
 
 
 def _sized(run: re.Match[str]) -> str:
     digits = run[1]
-    return f"\0{len(digits):0{_LENGTH_DIGITS}}{digits}"
+    return f"0{len(digits):0{_LENGTH_DIGITS}}{digits}"
 
 
 @lru_cache(maxsize=512)

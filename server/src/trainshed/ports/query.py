@@ -102,7 +102,7 @@ class Sort:
     """Order by the value at path: numbers before strings before booleans. Ties are broken by id, ascending.
 
     Documents without a value that compares (missing, null, list, object) come last in either direction.
-    natural: compare runs of the digits 0-9 as numbers, and before any other character ("2" before "11" before "a").
+    natural: compare runs of the digits 0-9 as numbers ("run 2" before "run 11").
     """
 
     path: Path

@@ -6,11 +6,12 @@ missing, lists and objects. SQLite then orders as the port asks (numbers, string
 
 # ruff: noqa: S608 - statements are put together here, but never from a caller's text: paths and values are parameters
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
+
+import msgspec
 
 from trainshed.domain.values import compile_regex
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Path, Range, Regex, Scalar, Sort
@@ -172,7 +173,7 @@ def column_definition(path: Path, *, is_list: bool) -> str:
 def _at(path: Path, expression: str, function: str, *, json_text: str = "body") -> Sql:
     """The expression for a plain path, else the registered function."""
     if not plain(path):
-        return Sql(f"{function}({json_text}, ?)", (json.dumps(path),))
+        return Sql(f"{function}({json_text}, ?)", (_json(path),))
     return Sql(expression.format(json=json_text, path="?"), (json_path(path),) * expression.count("{path}"))
 
 
@@ -192,6 +193,10 @@ def _has_member(key: str, value: Scalar) -> Sql:
     return _wrapped("CASE member.type WHEN 'object' THEN {} END", found)
 
 
+def _json(texts: Sequence[str]) -> str:
+    return msgspec.json.encode(texts).decode()
+
+
 def _member_of(scalar: Sql, wanted: list[Any]) -> Sql:
     if len(wanted) == 1:
         return _wrapped("{} = ?", scalar, wanted[0], after=True)
@@ -199,7 +204,7 @@ def _member_of(scalar: Sql, wanted: list[Any]) -> Sql:
     if len(strings) <= _INLINE_VALUES:
         return _wrapped(f"{{}} IN ({', '.join('?' * len(wanted))})", scalar, *wanted, after=True)
     others = [value for value in wanted if not isinstance(value, str)]
-    listed = _wrapped("{} IN (SELECT value FROM json_each(?))", scalar, json.dumps(strings), after=True)
+    listed = _wrapped("{} IN (SELECT value FROM json_each(?))", scalar, _json(strings), after=True)
     return _joined("OR", [listed, *([_member_of(scalar, others)] if others else [])], empty="FALSE")
 
 

@@ -22,9 +22,13 @@ class SqliteDocuments:
     def __init__(self, path: File, collections: dict[str, Collection] = COLLECTIONS, *, durable: bool = True) -> None:
         self._tables = {name: Table(name, collection) for name, collection in collections.items()}
         self._database = Database(path, durable=durable, prepare=register)
-        with self._database.write() as connection:
-            for table in self._tables.values():
-                table.ensure(connection)
+        try:
+            with self._database.write() as connection:
+                for table in self._tables.values():
+                    table.ensure(connection)
+        except BaseException:
+            self._database.close()
+            raise
 
     def insert(self, collection: str, document: Document) -> None:
         table = self._tables[collection]

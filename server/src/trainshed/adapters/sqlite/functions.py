@@ -1,6 +1,5 @@
 """The SQL functions that the compiled filters use beyond SQLite's own."""
 
-import json
 import sqlite3
 from typing import Any
 
@@ -23,7 +22,7 @@ def register(connection: sqlite3.Connection) -> None:
 
 
 def _value(body: str, path: str) -> Any:
-    return walk(msgspec.json.decode(body), tuple(json.loads(path)))
+    return walk(msgspec.json.decode(body), tuple(msgspec.json.decode(path)))
 
 
 def _scalar(body: str, path: str) -> Any:
