@@ -111,7 +111,7 @@ def _esp(bake: Bake) -> Path:
         (library / "shim/mmx64.efi.signed", "EFI/BOOT/mmx64.efi"),
         (library / "grub/x86_64-efi-signed/grubx64.efi.signed", "EFI/BOOT/grubx64.efi"),
         # The folder that Debian's signed GRUB has built in.
-        (bake.checkout / "images/vm/grub-stub.cfg", "EFI/debian/grub.cfg"),
+        (bake.checkout / "images/vm/grub-esp.cfg", "EFI/debian/grub.cfg"),
     ):
         process.run(["mcopy", "-m", "-i", esp, source, f"::{target}"], env=bake.environment)
     return esp

@@ -7,7 +7,7 @@ from trainshed_provision import process
 from trainshed_provision.bake.context import Bake
 
 # What GRUB's core needs to find its modules and configuration; the rest is loaded from /boot/grub.
-CORE_MODULES = ["biosdisk", "part_gpt", "ext2", "search", "search_label", "normal", "configfile"]
+CORE_MODULES = ["biosdisk", "part_gpt", "ext2", "search", "search_label", "normal"]
 NOT_MODULES = ("*.image", "*.module", "*.exec", "kernel.img")
 BOOT_IMAGE = Path("usr/lib/grub/i386-pc/boot.img")
 
@@ -19,7 +19,7 @@ def add(bake: Bake) -> None:
     shutil.copytree(bake.tree / BOOT_IMAGE.parent, grub / "i386-pc", ignore=shutil.ignore_patterns(*NOT_MODULES))
     shutil.copyfile(data / "grub.cfg", grub / "grub.cfg")
     shutil.copyfile(data / "fstab", bake.tree / "etc" / "fstab")
-    _core(bake, stub=data / "grub-stub.cfg")
+    _core(bake, stub=data / "grub-core.cfg")
 
 
 def _core(bake: Bake, *, stub: Path) -> None:
