@@ -1,13 +1,33 @@
-"""SQLite keeps the Events contract, and what only it has to keep."""
+"""SQLite keeps the Events contract, and what only it has to keep: crashes, several processes, a full disk, space."""
 
-from collections.abc import Callable, Iterable
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from trainshed.adapters.sqlite import events_compaction
 from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.domain.errors import StoreFull
 from trainshed.ports.events import AnyEvent, Events, SeriesStats
-from trainshed.testing.events_conformance import EventsConformance
+from trainshed.testing.events_conformance import (
+    OTHER,
+    TASK,
+    EventsConformance,
+    curve,
+    log,
+    messages,
+    plot,
+    points,
+    scalar,
+)
+
+# A soak sets this to hundreds.
+KILLS = int(os.environ.get("TRAINSHED_TEST_KILLS", "3"))
 
 
 class TestSqliteEvents(EventsConformance):
@@ -21,8 +41,7 @@ class AlwaysCompact(SqliteEvents):
 
     def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
         stats = super().add(events)
-        while self.compact():
-            pass
+        compact_fully(self)
         return stats
 
 
@@ -30,3 +49,245 @@ class TestCompactedSqliteEvents(EventsConformance):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Callable[[], Events]:
         return lambda: AlwaysCompact(tmp_path / "events.db", durable=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.db"
+
+
+@pytest.fixture
+def events(path: Path) -> Iterator[SqliteEvents]:
+    events = SqliteEvents(path, durable=False)
+    yield events
+    events.close()
+
+
+def compact_fully(events: SqliteEvents) -> None:
+    while events.compact():
+        pass
+
+
+def pragma(events: SqliteEvents, name: str) -> int:
+    with events.database.write() as connection:
+        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def chunk_sizes(events: SqliteEvents) -> list[int]:
+    with events.database.read() as connection:
+        return [count for (count,) in connection.execute("SELECT count FROM chunk ORDER BY id")]
+
+
+def steps(start: int, count: int, *, seed: int = 0) -> list[AnyEvent]:
+    """A noisy curve with full floats and jitter, as one is reported."""
+    noise = random.Random(start + seed)
+    return [
+        scalar(i, noise.gauss(1, 0.1), timestamp=1_700_000_000_000 + i * 250 + noise.randrange(50))
+        for i in range(start, start + count)
+    ]
+
+
+# --- crashes and processes
+
+WRITER = """
+import sys
+from pathlib import Path
+from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.ports.events import LogEvent, ScalarEvent
+
+path, task, adds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+events = SqliteEvents(path, durable=True)
+for number in range(adds):
+    events.add(
+        [ScalarEvent(task=task, metric="m", variant=variant, iter=number, value=number) for variant in "ab"]
+        + [ScalarEvent(task="shared", metric="m", variant=task, iter=number, value=number)]
+        + [LogEvent(task=task, timestamp=number, msg=str(number))]
+    )
+    print(number, flush=True)
+    if number % 7 == 0:
+        events.compact()
+"""
+
+
+def start_writer(path: Path, task: str, adds: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), task, str(adds)], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("repetition", range(KILLS))
+def test_what_was_acknowledged_survives_kill_9(path: Path, repetition: int) -> None:
+    with start_writer(path, TASK, 10**9) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(random.Random(repetition).randrange(1, 100))]
+        writer.send_signal(signal.SIGKILL)
+        told += writer.stdout.readlines()
+    acknowledged = len(told)
+    events = SqliteEvents(path)
+    written = len(messages(events, limit=10**9))
+    assert written in (acknowledged, acknowledged + 1)  # the last one may have been killed before it told
+    expected = [(number, 0, float(number)) for number in range(written)]
+    assert points(events.scalars(TASK)) == {("m", "a"): expected, ("m", "b"): expected}
+    assert [stats.count for stats in events.stats(TASK)] == [written, written]
+    compact_fully(events)
+    assert points(events.scalars("shared")) == {("m", TASK): expected}
+    events.close()
+
+
+def test_processes_share_a_database(path: Path, events: SqliteEvents) -> None:
+    writers = [start_writer(path, task, 60) for task in (TASK, OTHER)]
+    for writer in writers:
+        with writer:
+            assert writer.stdout is not None
+            writer.stdout.read()
+        assert writer.returncode == 0
+    compact_fully(events)
+    expected = [(number, 0, float(number)) for number in range(60)]
+    assert points(events.scalars("shared")) == {("m", TASK): expected, ("m", OTHER): expected}
+    assert points(events.scalars(TASK)) == {("m", "a"): expected, ("m", "b"): expected}
+    assert [stats.count for owner in (TASK, OTHER, "shared") for stats in events.stats(owner)] == [60] * 6
+
+
+def test_remembered_names_stay_right_beside_another_process(path: Path, events: SqliteEvents) -> None:
+    other = SqliteEvents(path, durable=False)
+    other.add([scalar(1, 1.0)])
+    events.add([scalar(2, 2.0), scalar(1, 1.0, metric="new")])
+    other.add([scalar(3, 3.0), scalar(2, 2.0, metric="new")])
+    assert points(events.scalars(TASK)) == {
+        ("loss", "train"): [(1, 1001, 1.0), (2, 1002, 2.0), (3, 1003, 3.0)],
+        ("new", "train"): [(1, 1001, 1.0), (2, 1002, 2.0)],
+    }
+    events.delete([TASK])
+    other.add([scalar(4, 4.0)])
+    events.add([scalar(5, 5.0)])
+    assert curve(events) == {4: 4.0, 5: 5.0}
+    assert [stats.count for stats in events.stats(TASK)] == [2]
+    other.close()
+
+
+# --- a full disk
+
+
+def test_a_full_disk_stops_writing_only(events: SqliteEvents) -> None:
+    events.add(steps(0, 100))
+    before = curve(events)
+    pragma(events, "max_page_count = 1")  # SQLite takes the present size for it
+    with pytest.raises(StoreFull):
+        events.add([log(1, "x"), scalar(1, 0.0, task=OTHER), scalar(1, 0.0, metric="new"), *steps(0, 10_000)])
+    assert curve(events) == before
+    assert events.logs(TASK, limit=1).total == 0
+    assert events.stats(OTHER) == []
+    pragma(events, "max_page_count = 1000000")
+    events.add([scalar(-1, 1.0), log(-1, "again"), scalar(1, 2.0, metric="new")])
+    assert curve(events, metric="loss")[-1] == 1.0
+    assert curve(events, metric="new") == {1: 2.0}
+    assert messages(events, limit=1, earlier=False) == ["again"]
+
+
+def test_a_full_disk_leaves_compaction_for_later(events: SqliteEvents) -> None:
+    for start in range(0, 20_000, 1000):
+        events.add(steps(start, 1000))
+    before = points(events.scalars(TASK))
+    pragma(events, "max_page_count = 1")
+    with pytest.raises(StoreFull):
+        events.add(plot(number, f"{random.Random(number).random()}" * 10_000) for number in range(100))
+    compact_fully(events)  # tails give back more than the chunks take
+    assert points(events.scalars(TASK)) == before
+    events.add([scalar(-1, 1.0)])
+
+
+# --- space
+
+
+def test_files_are_private(events: SqliteEvents, path: Path) -> None:
+    events.add([scalar(1, 1.0)])
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_point_weighs_little_after_compaction(events: SqliteEvents) -> None:
+    for start in range(0, 50_000, 1000):
+        events.add(steps(start, 1000))
+    compact_fully(events)
+    used = (pragma(events, "page_count") - pragma(events, "freelist_count")) * pragma(events, "page_size")
+    assert used / 50_000 <= 16
+
+
+def test_deleted_space_is_used_again(events: SqliteEvents) -> None:
+    def fill() -> int:
+        for start in range(0, 20_000, 1000):
+            events.add([*steps(start, 1000), log(start, f"{start}" * 1000), plot(start, f"{start}" * 1000)])
+            if start == 10_000:
+                compact_fully(events)
+        return pragma(events, "page_count")
+
+    empty = pragma(events, "page_count")
+    first = fill()
+    events.delete([TASK])
+    assert pragma(events, "page_count") - pragma(events, "freelist_count") == empty
+    assert fill() <= first * 1.05
+
+
+def test_most_of_a_deleted_file_goes_back_to_the_file_system(events: SqliteEvents, path: Path) -> None:
+    for start in range(0, 400_000, 20_000):
+        events.add(steps(start, 20_000))
+    events.delete([TASK])
+    compact_fully(events)
+    events.close()
+    assert path.stat().st_size < 5 * 2**20
+
+
+# --- compaction
+
+
+def test_reports_in_order_leave_few_chunks(events: SqliteEvents) -> None:
+    for start in range(0, 100_000, 250):
+        events.add(steps(start, 250))
+        compact_fully(events)
+    sizes = chunk_sizes(events)
+    assert sum(sizes) == 100_000
+    assert len(sizes) <= 15
+    assert max(sizes) <= 2**15
+
+
+def test_overwritten_points_are_dropped(events: SqliteEvents) -> None:
+    for seed in range(40):
+        events.add(steps(0, 2000, seed=seed))
+        compact_fully(events)
+    assert sum(chunk_sizes(events)) <= 4 * 2000
+    assert curve(events) == {event.iter: event.value for event in steps(0, 2000, seed=39)}  # type: ignore[union-attr]  # all are scalars
+
+
+def test_reports_in_any_order_stay_bounded(events: SqliteEvents) -> None:
+    order = list(range(20_000))
+    random.Random(1).shuffle(order)
+    for start in range(0, 20_000, 100):
+        events.add(scalar(iteration, iteration) for iteration in order[start : start + 100])
+        compact_fully(events)
+    assert len(chunk_sizes(events)) <= 12
+    assert curve(events) == {iteration: float(iteration) for iteration in range(20_000)}
+
+
+def test_a_long_backlog_is_packed_in_several_steps(events: SqliteEvents) -> None:
+    for start in range(0, 300_000, 20_000):
+        events.add(steps(start, 20_000))
+    count = 0
+    while events.compact():
+        count += 1
+    assert 3 <= count <= 10
+
+
+@pytest.mark.parametrize("rival", ["delete", "compact"])
+def test_a_step_whose_sources_went_away_changes_nothing(events: SqliteEvents, rival: str) -> None:
+    events.add(steps(0, 10))
+    with events.database.read() as connection:
+        packing = events_compaction.prepare(connection)
+    assert packing is not None
+    if rival == "delete":
+        events.delete([TASK])
+    else:
+        compact_fully(events)
+    events.add([scalar(100, 1.0), scalar(3, 3.0)])
+    before = points(events.scalars(TASK))
+    with pytest.raises(events_compaction.Outdated), events.database.write() as connection:
+        events_compaction.apply(connection, packing)
+    assert points(events.scalars(TASK)) == before

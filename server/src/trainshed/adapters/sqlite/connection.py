@@ -132,7 +132,8 @@ class Database:
             (total,) = self._writer.execute("PRAGMA page_count").fetchone()
             if free < pages or free * 2 < total:  # the next events will use them
                 return False
-            self._writer.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+            # execute() would free one page only: it stops at the first row, of which this statement has one a page
+            self._writer.executescript(f"PRAGMA incremental_vacuum({pages:d})")
             return True
 
     def close(self) -> None:
