@@ -3,12 +3,12 @@ PY := .venv/bin/python
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports test test-sdk test-image test-all lock bench wheel
+.PHONY: help check format lint types imports docs docs-check test test-sdk test-image test-all lock bench wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-check: lint types imports test ## lint, types, import contracts and the fast tests
+check: lint types imports docs-check test ## lint, types, import contracts the reference pages, and the fast tests
 
 format: ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -17,6 +17,7 @@ format: ## rewrite the code in the house style
 lint: ## ruff, ansible-lint, shell syntax
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	ANSIBLE_LOCALHOST_WARNING=false $(BIN)/ansible-lint --offline -q roles playbooks
 	sh -n bootstrap
 
 types: ## mypy, strict
@@ -24,6 +25,12 @@ types: ## mypy, strict
 
 imports: ## import contracts
 	$(BIN)/lint-imports
+
+docs: ## write the reference pages from the code
+	$(PY) docs/generate.py
+
+docs-check: ## the reference pages say what the code says
+	$(PY) docs/generate.py --check
 
 test: ## the fast tests: no network, no Docker, no sleep
 	$(BIN)/pytest
