@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainshed.domain.errors import ApiError, Fault
-from trainshed.domain.paths import blob_key
+from trainshed.domain.paths import as_client_stored, blob_key
 
 LITERAL = {
     "leading slash": ("/project/task.1/artifacts/model.pt", "project/task.1/artifacts/model.pt"),
@@ -15,6 +15,7 @@ LITERAL = {
     "dots in names": ("a/...", "a/..."),
     "hidden": (".git/..x/y..", ".git/..x/y.."),
     "long": ("模" * 250, "模" * 250),
+    "a colon further in": ("project/v:1/x", "project/v:1/x"),
     "tilde and shell": ("~root/$HOME/`x`", "~root/$HOME/`x`"),
 }
 
@@ -32,7 +33,6 @@ REFUSED = {
     "UNC": "\\\\host\\share",
     "drive": "C:/Windows",
     "drive relative": "c:x",
-    "drive inside": "a/C:/x",
     "NUL": "a\0.txt",
     "newline": "a\r\nX-Header: 1",
     "delete": "a\x7f",
@@ -64,3 +64,19 @@ def test_a_key_never_leaves_its_root_and_is_a_key_of_its_own(raw: str) -> None:
         return
     assert ".." not in key.split("/") and "" not in key.split("/")
     assert blob_key(key) == key
+
+
+TASK = "an experiment%3A sizes %26 values %231.0123456789abcdef0123456789abcdef"
+MEANT = {
+    "a link that was unquoted too often": (
+        "Proof/an experiment: sizes & values #1.0123456789abcdef0123456789abcdef/models/a#b.bin",
+        f"Proof/{TASK}/models/a#b.bin",
+    ),
+    "a link that names the file": (f"Proof/plain.{'0' * 32}/models/x", None),
+    "no task's folder": ("a: b/c", None),
+}
+
+
+@pytest.mark.parametrize(("key", "stored"), MEANT.values(), ids=MEANT.keys())
+def test_what_the_client_means_by_a_half_quoted_link(key: str, stored: str | None) -> None:
+    assert as_client_stored(key) == stored

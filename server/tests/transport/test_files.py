@@ -101,6 +101,15 @@ def test_a_name_is_stored_as_sent_and_its_link_is_unquoted_once(api: Api, name: 
     assert api("GET", quote(name)).status_code == 404
 
 
+def test_a_half_quoted_link_of_the_client_finds_its_file(api: Api) -> None:
+    task = "0123456789abcdef0123456789abcdef"
+    assert api("POST", "/", form((f"/P/a%3A b.{task}/models/w.bin", b"weights")), content_type=_FORM).status_code == 200
+    link = f"/P/a%3A b.{task}/models/w.bin"  # the server unquotes it once, as every link
+    assert api("GET", link).data == b"weights"
+    assert api("DELETE", link).status_code == 200
+    assert api("GET", link).status_code == 404
+
+
 def test_several_files_in_one_form(api: Api) -> None:
     assert api.upload(("/a", b"1"), ("/b/c", b"2")).get_json() == ["a", "b/c"]
     assert api("GET", "/b/c").data == b"2"

@@ -1,6 +1,7 @@
 """Names of stored files: a key is a relative path of plain segments, which cannot leave whatever root it is put under."""
 
 import re
+from urllib.parse import quote
 
 from trainshed.domain.errors import ApiError, Fault
 
@@ -11,6 +12,9 @@ MAX_KEY_BYTES = 4096
 
 # Not for a name that people see, and a header or a log line could be forged with them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# What is left plain when the client encodes the folder of a task, whose name ends with the task's id.
+_LEFT_BY_CLIENT = "'[]{}()$^,.; -_+-=/"
+_TASK_FOLDER = re.compile(r".*?\.[0-9a-f]{32}(?=/)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -27,6 +31,19 @@ def blob_key(raw: str) -> str:
     return "/".join(segments)
 
 
+def as_client_stored(key: str) -> str | None:
+    """Under which key the client stored a file that one of its own half-quoted links names; None when that is no other.
+
+    The client percent-encodes the project's and the task's name in what it uploads. The link that it keeps of a model which it
+    uploads synchronously is that path, not quoted once more, so unquoting it makes another name of it.
+    """
+    folder = _TASK_FOLDER.match(key)
+    if folder is None:
+        return None
+    stored = quote(folder[0], safe=_LEFT_BY_CLIENT) + key[folder.end() :]
+    return stored if stored != key else None
+
+
 def _problem(segments: list[str]) -> str | None:
     if not segments:
         return "it is empty"
@@ -36,6 +53,8 @@ def _problem(segments: list[str]) -> str | None:
         return "it is not valid text"
     if max(lengths) > MAX_SEGMENT_BYTES or sum(lengths) + len(lengths) > MAX_KEY_BYTES:
         return "it is too long"
+    if _DRIVE.match(segments[0]):
+        return "a drive letter leads out of the folder on some systems"
     return next(filter(None, map(_segment_problem, segments)), None)
 
 
@@ -44,6 +63,4 @@ def _segment_problem(segment: str) -> str | None:
         return '".." leads out of the folder'
     if "\\" in segment:
         return "a backslash is a separator on some systems"
-    if _DRIVE.match(segment):
-        return "a drive letter leads out of the folder on some systems"
     return "it has control characters" if _CONTROL.search(segment) else None

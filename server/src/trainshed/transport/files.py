@@ -5,7 +5,7 @@ Success is 200 and nothing else: the client takes 201 and 204 for failures. A mi
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import flask
@@ -16,12 +16,14 @@ from werkzeug.routing import BaseConverter
 
 from trainshed.domain.errors import ApiError, Fault, InvalidKey, NotFound, StoreError, StoreFull
 from trainshed.domain.identity import Identity
-from trainshed.domain.paths import blob_key
+from trainshed.domain.paths import as_client_stored, blob_key
 from trainshed.ports.blobs import Blobs
 from trainshed.transport.download import download
 from trainshed.transport.envelope import failure
 from trainshed.transport.multipart import file_parts
 from trainshed.transport.upload import Body
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -87,13 +89,11 @@ def create_files_app(*, blobs: Blobs, authenticate: Callable[[flask.Request], Id
 
     @app.get("/<any_path:_>", provide_automatic_options=False)
     def _get(_: str) -> flask.Response:
-        return download(blobs, blob_key(_path(flask.request)), flask.request)
+        return _existing(_path(flask.request), lambda key: download(blobs, key, flask.request))
 
     @app.delete("/<any_path:_>", provide_automatic_options=False)
     def _delete(_: str) -> flask.Response:
-        key = blob_key(_path(flask.request))
-        blobs.delete(key)
-        return _json([key])
+        return _json([_existing(_path(flask.request), lambda key: _deleted(blobs, key))])
 
     app.register_error_handler(Exception, _failed)
     app.after_request(_harmless)
@@ -106,6 +106,23 @@ def _path(request: flask.Request) -> str:
         return str(request.environ["PATH_INFO"]).encode("latin-1").decode()
     except UnicodeError as error:
         raise ApiError(Fault.VALIDATION_ERROR, "the path is not UTF-8") from error
+
+
+def _existing(path: str, use: Callable[[str], T]) -> T:
+    """Use the file with this path, or else the one that the client means by it. Raises NotFound."""
+    key = blob_key(path)
+    try:
+        return use(key)
+    except NotFound:
+        stored = as_client_stored(key)
+        if stored is None:
+            raise
+        return use(stored)
+
+
+def _deleted(blobs: Blobs, key: str) -> str:
+    blobs.delete(key)
+    return key
 
 
 def _new_key(name: str) -> str:
@@ -139,9 +156,7 @@ def _delete_each(blobs: Blobs, files: list[str]) -> dict[str, Any]:
     errors: dict[str, list[str]] = {}
     for file in files:
         try:
-            key = blob_key(unquote(file, errors="strict"))
-            blobs.delete(key)
-            deleted[file] = key
+            deleted[file] = _existing(unquote(file, errors="strict"), lambda key: _deleted(blobs, key))
         except (ApiError, StoreError, UnicodeDecodeError) as error:
             reason = "Not found" if isinstance(error, NotFound) else str(error)
             errors.setdefault(reason, []).append(file)
