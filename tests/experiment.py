@@ -15,6 +15,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,9 +98,8 @@ def log(sizes: Sizes, folder: Path) -> str:
     task.upload_artifact(ARTIFACT, _write_blocks(folder / "data.bin", sizes.artifact_mib), wait_on_upload=True)
     model = OutputModel(task=task, name=MODEL, framework="PyTorch", label_enumeration=LABELS)
     weights = _write_blocks(folder / "weights.bin", sizes.weights_mib)
-    model.update_weights(
-        weights, upload_uri=os.environ["CLEARML_FILES_HOST"], auto_delete_file=False, async_enable=False
-    )
+    # In the background, the default: without it the client registers an address that it forgot to quote.
+    model.update_weights(weights, upload_uri=os.environ["CLEARML_FILES_HOST"], auto_delete_file=False)
     task.close()
     return str(task.id)
 
@@ -124,7 +124,7 @@ def read(task_id: str, sizes: Sizes) -> Record:
         "images": {name: image(name) for name in (f"image {i}" for i in range(sizes.images))},
         "artifact": {"sha256": _sha256_of(artifact.get_local_copy()), "said": artifact.hash},
         "model": {"name": model.name, "sha256": _sha256_of(model.get_local_copy()), "labels": model.labels},
-        "hyperparameters": task.get_parameters_as_dict()["General"],
+        "hyperparameters": {k.removeprefix("General/"): v for k, v in task.get_parameters().items() if "General/" in k},
         "configuration": task.get_configuration_object_as_dict(CONFIGURATION),
         "tags": sorted(task.get_tags()),
         "project": task.get_project_name(),
@@ -145,11 +145,13 @@ def run_read(task_id: str, sizes: Sizes, *, server: Mapping[str, str], folder: P
 
 def _run(command: list[str], sizes: Sizes, *, server: Mapping[str, str], folder: Path) -> Record:
     folder.mkdir(parents=True)
+    # A copy, for the client reads every Python file of the repository that a script is in, this one's .venv included.
+    script = shutil.copy(__file__, folder)
     result = folder / "result.json"
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(sizes).items()]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLEARML_", "TRAINS_"))}
     done = subprocess.run(
-        [sys.executable, str(Path(__file__)), *command, f"--result={result}", *options],
+        [sys.executable, script, *command, f"--result={result}", *options],
         cwd=folder,
         env={**kept, **server, "HOME": str(folder)},
         capture_output=True,
