@@ -27,26 +27,12 @@ class OwnerBatch:
 
     def pack(self) -> None:
         """Sort the series by name and derive `figures` and `columns`, which are in that order."""
-        iters, timestamps, values = list[int](), list[int](), list[float]()
         self.scalars = defaultdict(list, sorted(self.scalars.items()))
-        for (metric, variant, _), events in self.scalars.items():
-            own_iters, own_timestamps = [event.iter for event in events], [event.timestamp for event in events]
-            own_values = [event.value for event in events]
-            labels = [event.x_axis_label for event in events if event.x_axis_label is not None]
-            self.figures.append(
-                events_figures.of_batch(
-                    metric,
-                    variant,
-                    iters=own_iters,
-                    timestamps=own_timestamps,
-                    values=own_values,
-                    label=labels[-1] if labels else None,
-                )
-            )
-            iters += own_iters
-            timestamps += own_timestamps
-            values += own_values
-        self.columns = pack_columns(iters, timestamps, values)
+        self.figures = [events_figures.of_batch(events) for events in self.scalars.values()]
+        points = [event for events in self.scalars.values() for event in events]
+        self.columns = pack_columns(
+            [event.iter for event in points], [event.timestamp for event in points], [event.value for event in points]
+        )
 
 
 def by_owner(events: Iterable[AnyEvent]) -> dict[str, OwnerBatch]:

@@ -6,41 +6,48 @@ from typing import Any
 
 import msgspec
 
-from trainshed.ports.events import SeriesStats
+from trainshed.ports.events import ScalarEvent, SeriesStats
 
 COLUMNS = (
     "value, iter, timestamp, min_value, min_iter, max_value, max_iter, first_value, first_iter, count, mean, label"
 )
 
 
-def of_batch(
-    metric: str,
-    variant: str,
-    *,
-    iters: Sequence[int],
-    timestamps: Sequence[int],
-    values: Sequence[float],
-    label: str | None,
-) -> SeriesStats:
-    """The figures of these points, in order of arrival. Raises ValueError when a value is not finite."""
-    low, high, first, last = min(values), max(values), min(iters), max(iters)
-    newest = len(iters) - 1 if iters[-1] == last else len(iters) - 1 - iters[::-1].index(last)
+def of_batch(events: Sequence[ScalarEvent]) -> SeriesStats:
+    """The figures of these points of one series, in order of arrival. Raises ValueError when a value is not finite."""
+    iters, values = [event.iter for event in events], [event.value for event in events]
+    mean = _mean(values)
+    if len(events) == 1:  # the usual report of a wide model: do without the searching
+        low = high = first = last = 0
+    else:
+        low, high = values.index(min(values)), values.index(max(values))
+        first = iters.index(min(iters))
+        last = len(iters) - 1 - iters[::-1].index(max(iters))
+    newest = events[last]
     return SeriesStats(
-        metric=metric,
-        variant=variant,
-        value=values[newest],
-        iter=last,
-        timestamp=timestamps[newest],
-        min_value=low,
-        min_value_iteration=iters[values.index(low)],
-        max_value=high,
-        max_value_iteration=iters[values.index(high)],
-        first_value=values[iters.index(first)],
-        first_value_iteration=first,
+        metric=newest.metric,
+        variant=newest.variant,
+        value=newest.value,
+        iter=newest.iter,
+        timestamp=newest.timestamp,
+        min_value=values[low],
+        min_value_iteration=iters[low],
+        max_value=values[high],
+        max_value_iteration=iters[high],
+        first_value=values[first],
+        first_value_iteration=iters[first],
         count=len(values),
-        mean_value=_mean(values),
-        x_axis_label=label,
+        mean_value=mean,
+        x_axis_label=_label(events),
     )
+
+
+def _label(events: Sequence[ScalarEvent]) -> str | None:
+    """The latest that was given."""
+    for event in reversed(events):
+        if event.x_axis_label is not None:
+            return event.x_axis_label
+    return None
 
 
 def _mean(values: Sequence[float]) -> float:
