@@ -184,6 +184,21 @@ def test_a_full_disk_stops_writing_only(events: SqliteEvents) -> None:
     assert messages(events, limit=1, earlier=False) == ["again"]
 
 
+def test_a_disk_that_is_nearly_full_has_room_for_reading_and_deleting(path: Path) -> None:
+    events = SqliteEvents(path, durable=False)
+    events.add([*steps(0, 100), scalar(1, 1.0, task=OTHER)])
+    events.close()
+    full = SqliteEvents(path, durable=False, reserve=2**62)
+    with pytest.raises(StoreFull):
+        full.add([scalar(1, 1.0)])
+    compact_fully(full)
+    assert len(curve(full)) == 100
+    full.delete([TASK])
+    assert full.stats(TASK) == []
+    assert len(full.stats(OTHER)) == 1
+    full.close()
+
+
 def test_a_full_disk_leaves_compaction_for_later(events: SqliteEvents) -> None:
     for start in range(0, 20_000, 1000):
         events.add(steps(start, 1000))

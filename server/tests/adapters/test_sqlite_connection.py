@@ -91,6 +91,16 @@ def test_a_full_disk_is_storefull_and_ends(database: Database) -> None:
     assert words(database) == ["y"]
 
 
+def test_the_reserve_is_for_freeing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db", durable=False, reserve=2**62, migrations=SCHEMA)
+    with pytest.raises(StoreFull, match="are free"):
+        insert(database, "a")
+    with database.write(freeing=True) as connection:
+        connection.execute("DELETE FROM word")
+    assert words(database) == []
+    database.close()
+
+
 def test_a_missing_folder_is_a_storeerror(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         Database(tmp_path / "none" / "a.db", durable=False)

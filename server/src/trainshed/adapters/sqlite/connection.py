@@ -17,6 +17,7 @@ Migration = Sequence[str]
 
 _BUSY_MS = 30_000  # another process may hold the write lock for a long update; give up only when it looks stuck
 _MMAP_BYTES = 128 * 2**20  # large blobs are read without a copy; address space, not memory
+RESERVE = 32 * 2**20  # bytes of the disk that are kept for deleting: even that has to write
 _WAL_BYTES = 64 * 2**20  # what a burst may leave in the write-ahead log after a checkpoint
 
 _FULL = {
@@ -70,8 +71,9 @@ class Database:
     """A database file that threads and processes share. Open it after a fork, never before.
 
     path: the file; made with mode 0600 when missing, its folder must be there. durable: a commit survives the loss of
-    power, not only of the process. migrations: the schema's versions, oldest first; append, never edit. prepare: called
-    with every new connection, to define functions and collations.
+    power, not only of the process. reserve: bytes; when less is free on the disk, only what frees space may be written.
+    migrations: the schema's versions, oldest first; append, never edit. prepare: called with every new connection, to
+    define functions and collations.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Database:
         path: Path,
         *,
         durable: bool,
+        reserve: int = RESERVE,
         migrations: Sequence[Migration] = (),
         prepare: Callable[[sqlite3.Connection], object] = lambda connection: None,
     ) -> None:
         self._path = path
         self._synchronous = "FULL" if durable else "NORMAL"
+        self._reserve = reserve
         self._prepare = prepare
         self._idle: deque[sqlite3.Connection] = deque()
         self._lock = threading.RLock()
@@ -110,11 +114,14 @@ class Database:
                 self._give(connection)
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, *, freeing: bool = False) -> Iterator[sqlite3.Connection]:
         """The writing connection, in a transaction that commits at the block's end and is undone by an exception.
 
         One block at a time in all processes. Inside it, read through this connection: read() sees the state before.
+        freeing: the block makes room, so it may use the reserve.
         """
+        if not freeing:
+            self._check_reserve()
         with translated(), self._lock:
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
@@ -143,6 +150,12 @@ class Database:
             self._writer.close()
             self._drain()
 
+    def _check_reserve(self) -> None:
+        """Raise StoreFull before the disk is so full that not even deleting works: the log and its checkpoint need room."""
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize < self._reserve:
+            raise StoreFull(f"less than {self._reserve} bytes are free for {self._path}")
+
     def _open(self) -> sqlite3.Connection:
         # Threads pass connections on, one at a time: the pool and the lock see to that.
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -159,7 +172,7 @@ class Database:
         return connection
 
     def _migrate(self, migrations: Sequence[Migration]) -> None:
-        with self.write() as connection:
+        with self.write(freeing=True) as connection:  # a full disk must not keep readers out
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(migrations):
                 raise StoreError(

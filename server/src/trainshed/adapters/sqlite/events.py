@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainshed.adapters.sqlite import events_compaction, events_figures, events_reading, events_records, events_writing
-from trainshed.adapters.sqlite.connection import Database
+from trainshed.adapters.sqlite.connection import RESERVE, Database
 from trainshed.adapters.sqlite.events_batch import by_owner
 from trainshed.adapters.sqlite.events_points import unpack_tails
 from trainshed.adapters.sqlite.events_schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
@@ -16,10 +16,10 @@ _SHRINK_PAGES = 1024  # given back to the file system in one step of compact()
 
 
 class SqliteEvents:
-    """The Events port on one SQLite file. path and durable: as for Database."""
+    """The Events port on one SQLite file. path, durable, reserve: as for Database."""
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
-        self.database = Database(path, durable=durable, migrations=MIGRATIONS)
+    def __init__(self, path: Path, *, durable: bool = True, reserve: int = RESERVE) -> None:
+        self.database = Database(path, durable=durable, reserve=reserve, migrations=MIGRATIONS)
         self._names = events_writing.Names()
 
     def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
@@ -89,7 +89,7 @@ class SqliteEvents:
         return sorted({(metric, variant) for _, metric, variant in found})
 
     def delete(self, owners: Sequence[str]) -> None:
-        with self.database.write() as connection:
+        with self.database.write(freeing=True) as connection:
             for owner in owners:
                 events_writing.delete(connection, owner)
 
@@ -98,7 +98,7 @@ class SqliteEvents:
             packing = events_compaction.prepare(connection)
         if packing is None:
             return self.database.shrink(_SHRINK_PAGES)
-        with suppress(events_compaction.Outdated), self.database.write() as connection:
+        with suppress(events_compaction.Outdated), self.database.write(freeing=True) as connection:
             events_compaction.apply(connection, packing)
         return True
 
