@@ -56,7 +56,8 @@ def _mean(values: Sequence[float]) -> float:
         return total / len(values)
     if not all(map(math.isfinite, values)):
         raise ValueError("a value is not finite")
-    return sum(value / len(values) for value in values)  # the sum alone is out of range
+    mean = sum(value / len(values) for value in values)  # as the sum alone is out of range
+    return min(max(mean, min(values)), max(values))  # and rounding may leave it once more
 
 
 def combined(old: SeriesStats, new: SeriesStats) -> SeriesStats:
