@@ -1,8 +1,57 @@
-"""Every rule we ask, by id, in the order they are reported. The ids are those of docs/images.md."""
+"""Every rule we ask, by id, in the order they are reported. docs/images.md says what is not asked yet, and why.
 
-from trainshed_provision.assertions import credentials
+F: the offline tree. Q: a booted machine. A rule of two parts, one for each place, has two rows with a letter added.
+"""
+
+from trainshed_provision.assertions import boot, credentials, hardening, residue, software, ssh, volume
 from trainshed_provision.assertions.result import Rule
 
 RULES: dict[str, Rule] = {
+    "A01": Rule(title="root has no password", where="FQ", check=credentials.root_is_locked),
     "A02": Rule(title="no account has a password hash", where="FQ", check=credentials.no_password_hash),
+    "A03": Rule(title="no password in passwd", where="FQ", check=credentials.passwords_are_shadowed),
+    "A04": Rule(title="no authorized keys", where="F", check=credentials.no_authorized_keys),
+    "A05": Rule(title="no private keys", where="F", check=credentials.no_private_keys),
+    "A06": Rule(title="no tokens", where="F", check=credentials.no_tokens),
+    "A07": Rule(title="no secrets of the server", where="F", check=credentials.no_application_secrets),
+    "A12": Rule(title="one login", where="FQ", check=credentials.one_login),
+    "A13": Rule(title="system accounts have no shell", where="FQ", check=credentials.system_accounts_have_no_shell),
+    "A14": Rule(title="no build user", where="F", check=credentials.no_build_user),
+    "A15": Rule(title="secrets made at first start are private", where="Q", check=credentials.secrets_are_private),
+    "S01": Rule(title="ssh takes no passwords", where="FQ", check=ssh.no_passwords),
+    "S02": Rule(title="ssh takes no root", where="FQ", check=ssh.no_root),
+    "S03": Rule(title="ssh is hardened", where="FQ", check=ssh.hardened),
+    "S04": Rule(title="no ssh host keys", where="F", check=ssh.no_host_keys),
+    "S07": Rule(title="cloud-init keeps ssh strict", where="FQ", check=ssh.cloud_init_keeps_it),
+    "S08": Rule(title="no old trust files", where="FQ", check=ssh.no_old_trust),
+    "I01": Rule(title="machine-id is made at first boot", where="F", check=residue.machine_id_is_open),
+    "I02": Rule(title="no state of cloud-init", where="F", check=residue.no_cloud_state),
+    "I03": Rule(title="cloud-init is on", where="FQ", check=residue.cloud_init_is_on),
+    "I04": Rule(title="no shell histories", where="F", check=residue.no_histories),
+    "I05": Rule(title="no logs of the build", where="F", check=residue.no_logs),
+    "I06": Rule(title="no temporary files", where="F", check=residue.no_temporary_files),
+    "I07": Rule(title="no caches", where="F", check=residue.no_caches),
+    "I08": Rule(title="no host name or network of the builder", where="F", check=residue.no_host_identity),
+    "I09": Rule(title="no proxies", where="FQ", check=residue.no_proxies),
+    "I10": Rule(title="no random seed", where="F", check=residue.no_random_seed),
+    "I11": Rule(title="the build is named", where="FQ", check=residue.build_identity),
+    "P01": Rule(title="the system is supported", where="FQ", check=software.is_supported),
+    "P05": Rule(title="security updates install themselves", where="FQ", check=software.security_updates),
+    "B02": Rule(title="drivers for every target", where="F", check=boot.drivers),
+    "B03": Rule(title="serial console", where="FQ", check=boot.serial_console),
+    "B04": Rule(title="NVMe waits", where="FQ", check=boot.nvme_timeout),
+    "B05": Rule(title="partitions for BIOS and UEFI", where="Q", check=boot.partitions),
+    "B06": Rule(title="disks by label", where="FQ", check=boot.fstab),
+    "B07": Rule(title="root is grown", where="Q", check=boot.root_is_grown),
+    "B11": Rule(title="promised data sources only", where="FQ", check=boot.datasources),
+    "B14": Rule(title="boots without a failure", where="Q", check=boot.boots_cleanly),
+    "H01": Rule(title="promised ports only", where="Q", check=hardening.listeners),
+    "H03": Rule(title="kernel settings", where="FQ", check=hardening.sysctls),
+    "H05": Rule(title="no loose or set-id files", where="FQ", check=hardening.no_foreign_writes),
+    "H06": Rule(title="unused modules and services are off", where="FQ", check=hardening.unused_is_off),
+    "H07": Rule(title="the journal is capped", where="FQ", check=hardening.journal_is_capped),
+    "D01": Rule(title="only a blank disk is formatted", where="FQ", check=volume.formats_only_blank_disks),
+    "D02": Rule(title="never on the root disk", where="FQ", check=volume.never_on_the_root_disk),
+    "D02b": Rule(title="data is on its volume", where="Q", check=volume.is_mounted),
+    "D03": Rule(title="the volume is grown", where="Q", check=volume.is_grown),
 }

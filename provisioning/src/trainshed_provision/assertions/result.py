@@ -66,3 +66,28 @@ class Result:
         if self.ok:
             return f"ok    {self.rule}  {self.title}"
         return f"FAIL  {self.rule}  {self.title}: {self.file}: found {self.found!r}, wanted {self.wanted}"
+
+
+def nothing(host: Host, command: str, *, file: str, wanted: str) -> Finding:
+    """Passes when the command succeeds and prints nothing; what it prints is what should not be there."""
+    seen = host.run(command)
+    found = " ".join((seen.stdout + (seen.stderr if seen.rc else "")).split())
+    return Finding(ok=seen.rc == 0 and not found, file=file, found=found or "none", wanted=wanted)
+
+
+def settings(host: Host, command: str, *, file: str, wanted: dict[str, str]) -> Finding:
+    """Passes when the command's `name value` or `name = value` lines hold all that is wanted. Case of names is kept."""
+    pairs = (line.replace("=", " ", 1).split(None, 1) for line in host.run(command).stdout.splitlines())
+    found = {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
+    wrong = {name: found.get(name, "nothing") for name, value in wanted.items() if found.get(name) != value}
+    return Finding(
+        ok=not wrong,
+        file=file,
+        found=", ".join(f"{name} {value}" for name, value in wrong.items()) or "as wanted",
+        wanted=", ".join(f"{name} {wanted[name]}" for name in wrong or wanted),
+    )
+
+
+def booted(host: Host) -> bool:
+    """Whether the host runs, or is only a tree of files."""
+    return host.run("test -d /run/systemd/system").rc == 0

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 # Fixed contents: an empty machine-id is filled at first boot; the host name comes from cloud-init.
-FIXED = {"etc/machine-id": "", "etc/hostname": "localhost\n"}
+# The .updated files say that caches made from /usr are fresh, or the first boot would make them all again.
+FIXED = {"etc/machine-id": "", "etc/hostname": "localhost\n", "etc/.updated": "", "var/.updated": ""}
 RESOLVER = "../run/systemd/resolve/stub-resolv.conf"
 
 

@@ -1,0 +1,91 @@
+"""It starts everywhere we say it does: drivers, console, disks, cloud-init."""
+
+from trainshed_provision.assertions.result import Finding, Host, booted, nothing
+
+DRIVERS = ("nvme", "ena", "virtio_blk", "virtio_net", "virtio_scsi", "gve", "xen-blkfront")
+DATASOURCES = "datasource_list: [NoCloud, ConfigDrive, Ec2, GCE, None]"
+FULL = 0.9  # of its partition: a file system has tables of its own
+GRUB = "/boot/grub/grub.cfg"
+
+
+def drivers(host: Host) -> Finding:
+    """B02: built into the kernel, or in the initial RAM file system, for the disks and networks of each target."""
+    seen = host.run("lsinitramfs /boot/initrd.img-*; cat /usr/lib/modules/*/modules.builtin").stdout
+    missing = [driver for driver in DRIVERS if f"/{driver}.ko" not in seen]
+    return Finding(
+        ok=not missing,
+        file="/boot/initrd.img",
+        found=f"missing: {' '.join(missing) or 'none'}",
+        wanted=" ".join(DRIVERS),
+    )
+
+
+def _command_line(host: Host, wanted: str) -> Finding:
+    file = "/proc/cmdline" if booted(host) else GRUB
+    return Finding(
+        ok=wanted in host.run(f"cat {file}").stdout, file=file, found=f"with or without {wanted}", wanted=wanted
+    )
+
+
+def serial_console(host: Host) -> Finding:
+    """B03: both clouds show the serial port and nothing else."""
+    return _command_line(host, "console=ttyS0")
+
+
+def nvme_timeout(host: Host) -> Finding:
+    """B04: a slow network disk is waited for, not given up."""
+    return _command_line(host, "nvme_core.io_timeout=4294967295")
+
+
+def partitions(host: Host) -> Finding:
+    """B05: GPT with a BIOS boot partition and an EFI system partition."""
+    disk = "/dev/$(lsblk -no PKNAME $(findmnt -no SOURCE /))"
+    table = host.run(f"sfdisk --dump {disk}").stdout.upper()
+    wanted = {
+        "GPT": "LABEL: GPT",
+        "BIOS boot": "21686148-6449-6E6F-744E-656564454649".upper(),
+        "ESP": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+    }
+    missing = [name for name, mark in wanted.items() if mark not in table]
+    return Finding(
+        ok=not missing, file="partition table", found=f"missing: {missing or 'none'}", wanted="GPT, BIOS boot, ESP"
+    )
+
+
+def fstab(host: Host) -> Finding:
+    """B06: by label or UUID, never by a name that another machine gives to another disk."""
+    rows = [line.split() for line in host.run("cat /etc/fstab").stdout.splitlines() if line and line[0] != "#"]
+    named = all(row[0].startswith(("LABEL=", "UUID=")) for row in rows)
+    data = [row[3] for row in rows if row[1] == "/var/lib/trainshed"]
+    ok = named and len(data) == 1 and "nofail" in data[0] and "x-systemd.device-timeout=" in data[0]
+    return Finding(
+        ok=ok,
+        file="/etc/fstab",
+        found="; ".join(" ".join(r) for r in rows),
+        wanted="LABEL or UUID; data nofail, timeout",
+    )
+
+
+def root_is_grown(host: Host) -> Finding:
+    """B07: the root file system fills its partition, and the partition its disk."""
+    size = "lsblk -bdnro SIZE"
+    command = f"p=$(findmnt -no SOURCE /); findmnt -bno SIZE /; {size} $p; {size} /dev/$(lsblk -no PKNAME $p)"
+    sizes = [int(word) for word in host.run(command).stdout.split()]
+    ok = len(sizes) == 3 and sizes[0] > FULL * sizes[1] and sizes[1] > FULL * sizes[2]
+    return Finding(ok=ok, file="/", found=f"{sizes} bytes", wanted="file system, partition and disk about the same")
+
+
+def datasources(host: Host) -> Finding:
+    """B11: the promised ones only."""
+    file = "/etc/cloud/cloud.cfg.d/90_trainshed.cfg"
+    found = host.run(f"grep ^datasource_list {file}").stdout.strip()
+    return Finding(ok=found.replace('"', "") == DATASOURCES, file=file, found=found or "nothing", wanted=DATASOURCES)
+
+
+def boots_cleanly(host: Host) -> Finding:
+    """B14: no failed unit, an untainted kernel, and cloud-init done without a recoverable error."""
+    command = (
+        "systemctl --failed --plain --no-legend; grep -v '^0$' /proc/sys/kernel/tainted;"
+        " cloud-init status >/tmp/cloud-init-status || cat /tmp/cloud-init-status; rm -f /tmp/cloud-init-status"
+    )
+    return nothing(host, command, file="systemctl, tainted, cloud-init status", wanted="nothing failed")
