@@ -1,6 +1,7 @@
 """Watching a machine come up: stages from its serial console and its ports, each with its second."""
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ from trainshed_provision.targets.vm import health, qemu
 from trainshed_provision.targets.vm.folder import Folder
 
 KERNEL, SSH = "kernel", "ssh"
-KERNEL_LINE = b"Linux version "  # the first thing a kernel says
+KERNEL_LINE = b"Booting `"  # GRUB's last words; the kernel itself is quiet
+ESCAPES = re.compile(r"\x1b(\[[0-9;?!]*[a-zA-Z]|\][0-9]*)|[^\n\x20-\x7e]")  # of a terminal: no use in a message
 POLL_SECONDS = 0.25
 TAIL_LINES = 5
 
@@ -85,12 +87,13 @@ def watch(
 
 def serial_tail(folder: Folder) -> str:
     """The last lines of the serial console, one per line, indented."""
-    text = _serial(folder).decode(errors="replace")
-    return "".join(f"\n        {line}" for line in text.splitlines()[-TAIL_LINES:])
+    text = ESCAPES.sub("", _serial(folder).decode(errors="replace"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "".join(f"\n        {line}" for line in lines[-TAIL_LINES:])
 
 
 def kernel_started(folder: Folder) -> bool:
-    """Whether the serial console shows a kernel."""
+    """Whether the boot loader has handed over to a kernel."""
     return KERNEL_LINE in _serial(folder)
 
 

@@ -1,0 +1,34 @@
+"""The appliance that the image tests share: baked once, launched once, removed with all it has at the end."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.infra.appliance import ROOT, SHED_SECONDS, Appliance, free_ports
+
+
+@pytest.fixture(scope="session")
+def baked() -> None:
+    """The newest image is one of this checkout; a bake of unchanged inputs takes a second."""
+    argv = [sys.executable, "-m", "trainshed_provision", "bake", "vm"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SHED_SECONDS, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def appliance(baked: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """A healthy machine with 1 GiB of data."""
+    made = Appliance(name="proof", state=tmp_path_factory.mktemp("state"), ports=free_ports())
+    try:
+        made.launch("--data-size=1")
+        yield made
+    finally:
+        made.shed("destroy", "--yes", "--data")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that is not there yet, for a client's HOME."""
+    return tmp_path / "home"
