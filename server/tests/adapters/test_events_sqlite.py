@@ -264,6 +264,15 @@ def test_reports_in_order_leave_few_chunks(events: SqliteEvents) -> None:
     assert max(sizes) <= 2**15
 
 
+def test_a_small_report_does_not_rewrite_a_large_chunk(events: SqliteEvents) -> None:
+    events.add(steps(0, 10_000))
+    for start in (10_000, 5_000):
+        compact_fully(events)
+        events.add(steps(start, 100))
+    compact_fully(events)
+    assert chunk_sizes(events) == [10_000, 200]
+
+
 def test_overwritten_points_are_dropped(events: SqliteEvents) -> None:
     for seed in range(40):
         events.add(steps(0, 2000, seed=seed))

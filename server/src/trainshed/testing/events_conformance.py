@@ -531,6 +531,25 @@ class EventsConformance:
                 pass
         assert curve(events) == {0: 0.0, 1: 1.0, 2: 2.0} | dict.fromkeys(range(3, 20), 3.0)
 
+    def test_few_overwrites_win_over_many_points(self, events: Events) -> None:
+        expected = dict.fromkeys(range(1000), 0.0)
+        events.add(scalar(iteration, 0.0) for iteration in expected)
+        for value in (1.0, 2.0, 3.0):
+            while events.compact():
+                pass
+            overwritten = dict.fromkeys(range(int(value), 1000, 100), value)
+            events.add(scalar(iteration, value) for iteration in overwritten)
+            expected |= overwritten
+            assert curve(events) == expected
+        while events.compact():
+            pass
+        events.add([scalar(500, 4.0), scalar(3, 4.0)])
+        expected |= {500: 4.0, 3: 4.0}
+        assert curve(events) == expected
+        while events.compact():
+            pass
+        assert curve(events) == expected
+
     def test_writers_in_many_threads(self, events: Events) -> None:
         def work(number: int) -> None:
             for start in range(0, 100, 10):
