@@ -1,0 +1,21 @@
+"""What the tests of services and transport share: a server in this process, over each engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trainshed.bootstrap import Engines
+from trainshed.testing.api import ENGINES, ApiClient, serve
+
+
+@pytest.fixture(params=ENGINES)
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]:
+    opened = ENGINES[request.param](tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def api(engines: Engines) -> ApiClient:
+    return serve(engines)
