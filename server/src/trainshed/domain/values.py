@@ -7,6 +7,7 @@ from typing import Any
 from trainshed.domain.errors import InvalidRegex
 
 _INT64 = range(-(2**63), 2**63)
+MAX_PATTERN = 10_000  # characters of a regular expression: compiling a million takes seconds and a hundred megabytes
 _LENGTH_DIGITS = 6  # room for runs of up to 999,999 digits
 
 # (rank, value): numbers before strings before booleans, and never equal across those.
@@ -53,6 +54,8 @@ def _sized(run: re.Match[str]) -> str:
 @lru_cache(maxsize=512)
 def compile_regex(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
     """The compiled pattern. Raises InvalidRegex."""
+    if len(pattern) > MAX_PATTERN:
+        raise InvalidRegex(f"longer than {MAX_PATTERN} characters")
     try:
         return re.compile(pattern, re.IGNORECASE if ignore_case else 0)
     except (re.error, OverflowError, RecursionError) as error:

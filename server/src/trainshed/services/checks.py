@@ -1,5 +1,6 @@
 """Checks that several services make in the same way."""
 
+from trainshed.domain import dates
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document, Documents
@@ -27,3 +28,11 @@ def name(text: str) -> str:
     if len(trimmed) < MIN_NAME:
         raise ApiError(Fault.DATA_VALIDATION_ERROR, f"a name has at least {MIN_NAME} characters")
     return trimmed
+
+
+def date(text: str) -> str:
+    """A date as it is stored."""
+    try:
+        return dates.to_text(dates.from_text(text))
+    except (ValueError, OverflowError) as error:
+        raise ApiError(Fault.VALIDATION_ERROR, f"not a date: {text[:100]!r}") from error

@@ -1,8 +1,10 @@
 """Events: what experiments report, and every way of reading it back."""
 
 import hashlib
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,7 @@ from trainshed.ports.events import (
 )
 from trainshed.services import checks
 
+_LOCKS = 64  # owners that seldom share one
 MAX_LAST_METRICS = 2000  # metrics kept on a task: beyond it a table could not show them, and the document would grow
 
 
@@ -47,6 +50,8 @@ class EventLog:
         self._events = events
         self.cache = cache
         self._clock = clock
+        # By owner: figures are brought to its document in the order in which they were made.
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     # writing
 
@@ -75,13 +80,15 @@ class EventLog:
             good += fitting
         if not good:
             raise ApiError(Fault.EVENTS_NOT_ADDED, "; ".join(report.errors) or "there were none", errors=report.errors)
-        touched = self._events.add(good)
-        report.added += len(good)
-        for owner, is_model in owners:
-            self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
+        with self._one_at_a_time(owner for owner, _ in owners):
+            touched = self._events.add(good)
+            report.added += len(good)
+            for owner, is_model in owners:
+                self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
 
-    def delete(self, owner: str) -> None:
-        """Remove every event of a task or model."""
+    def delete(self, identity: Identity, owner: str) -> None:
+        """Remove every event of a task. Raises INVALID_TASK_ID, NO_WRITE_PERMISSION."""
+        checks.writable(self.owner(identity, owner))
         self._events.delete([owner])
 
     # reading
@@ -143,6 +150,13 @@ class EventLog:
 
     # parts of add
 
+    def _one_at_a_time(self, owners: Iterable[str]) -> ExitStack:
+        held = ExitStack()
+        # In one order, so that two batches cannot wait for each other.
+        for number in sorted({hash(owner) % _LOCKS for owner in owners}):
+            held.enter_context(self._locks[number])
+        return held
+
     def _problem(self, identity: Identity, owner: str, *, is_model: bool) -> str | None:
         try:
             document = self.owner(identity, owner, is_model=is_model)
@@ -184,7 +198,7 @@ def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> d
 
 
 def _figures(stats: SeriesStats, former: dict[str, Any] | None) -> dict[str, Any]:
-    if stats.iter == SINGLE_VALUE and former and former["count"] > 1:
+    if stats.iter == SINGLE_VALUE and former and former["iter"] != SINGLE_VALUE:
         return {**former, "value": stats.value}
     figures: dict[str, Any] = {
         "metric": stats.metric,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from trainshed.domain import dates, fieldpath
+from trainshed.domain import fieldpath
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
@@ -34,16 +34,22 @@ from trainshed.ports.query import (
     Scalar,
     Sort,
 )
+from trainshed.services import checks
 
 Arguments = Mapping[str, Any]
 
 MAX_ROWS = 500  # of a listing without paging arguments, and of a page that does not say its size
 SCROLL_TTL = 600.0  # seconds a scroll position is kept
 
-_ARRAYS = frozenset({"tags", "system_tags"})
+MAX_CONDITIONS = 1000  # of a listing, with each value that is compared for itself: what an engine can be asked at once
+
+_ARRAYS = frozenset({("tags",), ("system_tags",)})
 _ALL_WORDS = frozenset({"__$all", "__$and"})
 _ANY_WORDS = frozenset({"__$any", "__$or"})
 _NOT_WORD = "__$not"
+# Fields of named entries, section.name or metric.variant, that are sorted by their value.
+_WITH_VALUE = frozenset({"hyperparams", "last_metrics"})
+_LENGTH_OF_ENTRY = 3
 _BOUND = re.compile(r"(>=|<=|>|<)(.*)", re.DOTALL)
 
 
@@ -112,16 +118,34 @@ def fetch(
     """Answer a listing. extra: a further condition that the service knows of."""
     where = And((visible(identity), condition(entity, arguments), extra))
     sort = order(arguments.get("order_by"))
+    if _conditions(where) + len(sort) > MAX_CONDITIONS:
+        raise ApiError(Fault.VALIDATION_ERROR, f"at most {MAX_CONDITIONS} conditions")
     if "scroll_id" in arguments:
         return _scroll(documents, cache, entity, arguments, where, sort)
     found = documents.find(entity.collection, where, sort=sort, page=_page(arguments))
-    return Listed(project(found, arguments))
+    return Listed(_projected(found, arguments))
+
+
+def _conditions(where: Filter) -> int:
+    match where:
+        case And(parts) | Or(parts):
+            return sum(map(_conditions, parts))
+        case Not(part):
+            return _conditions(part)
+        case In(_, values):  # an engine takes strings all at once
+            return 1 + sum(not isinstance(value, str) for value in values)
+        case _:
+            return 1
+
+
+def _projected(found: list[Document], arguments: Arguments) -> list[Document]:
+    return project(found, arguments.get("only_fields") or arguments.get("projection"))
 
 
 def _scroll(
     documents: Documents, cache: Cache, entity: Entity, arguments: Arguments, where: Filter, sort: tuple[Sort, ...]
 ) -> Listed:
-    size = int(arguments.get("size") or MAX_ROWS)
+    size = arguments.get("size") or MAX_ROWS
     scroll_id = arguments["scroll_id"]
     start = 0
     if scroll_id:
@@ -134,17 +158,15 @@ def _scroll(
     page = Page(0, max(start, size)) if arguments.get("refresh_scroll") else Page(start, size)
     found = documents.find(entity.collection, where, sort=sort, page=page)
     cache.set(f"scroll:{scroll_id}", str(max(start, page.offset + len(found))).encode(), SCROLL_TTL)
-    return Listed(project(found, arguments), scroll_id)
+    return Listed(_projected(found, arguments), scroll_id)
 
 
 def _page(arguments: Arguments) -> Page:
     number, size = arguments.get("page"), arguments.get("page_size")
     if number is None and size is None:
         return Page(0, MAX_ROWS)
-    number, size = int(number or 0), int(MAX_ROWS if size is None else size)
-    if number < 0 or size < 1:
-        raise ApiError(Fault.VALIDATION_ERROR, "page starts at 0 and page_size at 1")
-    return Page(number * size, size)
+    size = size or MAX_ROWS
+    return Page((number or 0) * size, size)
 
 
 def condition(entity: Entity, arguments: Arguments) -> Filter:
@@ -182,7 +204,7 @@ def _any_fields(arguments: Arguments) -> Iterator[Filter]:
 
 
 def _equals(path: Path, value: Scalar) -> Filter:
-    if path[-1] in _ARRAYS:
+    if path in _ARRAYS:
         return Not(Exists(path)) if value is None else Has(path, value)
     return Eq(path, value)
 
@@ -190,8 +212,9 @@ def _equals(path: Path, value: Scalar) -> Filter:
 def match_list(path: Path, values: Any) -> Filter:
     """A value or a list of values: plain ones any of, `-value` none of, with the `__$` operators combined as they say."""
     listed = values if isinstance(values, list) else [values]
-    if any(isinstance(v, str) and v in (_ALL_WORDS | _ANY_WORDS | {_NOT_WORD}) for v in listed):
+    if any(v in _ALL_WORDS or v in _ANY_WORDS for v in listed):
         return _match_operators(path, listed)
+    listed = _nots_as_minus(listed)
     include: list[Scalar] = [v for v in listed if not _excluded(v)]
     parts: list[Filter] = [Not(_equals(path, v[1:])) for v in listed if _excluded(v)]
     if include:
@@ -200,13 +223,19 @@ def match_list(path: Path, values: Any) -> Filter:
 
 
 def _any_of(path: Path, values: list[Scalar]) -> Filter:
-    if path[-1] in _ARRAYS:
+    if path in _ARRAYS:
         return Or(tuple(_equals(path, v) for v in values))
     return In(path, tuple(values))
 
 
 def _excluded(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("-")
+
+
+def _nots_as_minus(values: list[Any]) -> list[Any]:
+    """`["a", "__$not", "b"]` as `["a", "-b"]`: without an operator that combines, the two mean the same."""
+    pairs = zip([None, *values], values, strict=False)
+    return [f"-{value}" if before == _NOT_WORD else value for before, value in pairs if value != _NOT_WORD]
 
 
 def _match_operators(path: Path, values: list[Any]) -> Filter:
@@ -234,8 +263,9 @@ def _match_operators(path: Path, values: list[Any]) -> Filter:
 def match_groups(path: Path, value: Any) -> Filter:
     """A value of `filters`: `any` and `all` groups, each with what to include and exclude."""
     kinds: tuple[tuple[str, type[And | Or]], ...] = (("any", Or), ("all", And))
-    parts = tuple(kind(tuple(_group(path, value[name]))) for name, kind in kinds if value.get(name))
-    return Or(parts) if value.get("op") == "or" else And(parts)
+    groups = ((kind, tuple(_group(path, value[name]))) for name, kind in kinds if value.get(name))
+    parts = tuple(kind(group) for kind, group in groups if group)
+    return Or(parts) if parts and value.get("op") == "or" else And(parts)
 
 
 def _group(path: Path, group: Any) -> Iterator[Filter]:
@@ -266,12 +296,7 @@ def _date_bound(path: Path, text: str) -> Filter:
 
 
 def _date(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return dates.to_text(dates.from_text(text))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ApiError(Fault.VALIDATION_ERROR, f"not a date: {text!r}") from error
+    return None if text is None else checks.date(text)
 
 
 def _match_dotted(path: Path, value: Any) -> Filter:
@@ -295,7 +320,11 @@ def _match_fields(arguments: Any, combine: type[And | Or]) -> Filter:
 
 
 def order(order_by: Any) -> tuple[Sort, ...]:
-    """`["-last_update", "name"]` as sorts. Hyperparameters compare digit runs as numbers and may leave out `.value`."""
+    """`["-last_update", "name"]` as sorts.
+
+    Hyperparameters and legacy parameters compare digit runs as numbers; `.value` of hyperparameters and last metrics may
+    be left out.
+    """
     names = [order_by] if isinstance(order_by, str) else order_by or []
     return tuple(_sort(name) for name in names if name)
 
@@ -303,14 +332,14 @@ def order(order_by: Any) -> tuple[Sort, ...]:
 def _sort(name: str) -> Sort:
     descending = name.startswith("-")
     path = fieldpath.parse(name[descending:])
-    if path[0] == "hyperparams":
-        return Sort(path if path[-1] == "value" and len(path) > 3 else (*path, "value"), descending, natural=True)
-    return Sort(path, descending)
+    natural = path[0] == "hyperparams" or path[:2] == ("execution", "parameters")
+    if path[0] in _WITH_VALUE and len(path) == _LENGTH_OF_ENTRY:
+        path = (*path, "value")
+    return Sort(path, descending, natural=natural)
 
 
-def project(documents: list[Document], arguments: Arguments) -> list[Document]:
-    """Keep of each document what `only_fields` (or `projection`) names; the id always."""
-    names = arguments.get("only_fields") or arguments.get("projection")
+def project(documents: list[Document], names: str | list[str] | None) -> list[Document]:
+    """Keep of each document what `names` says, everything when that is nothing; the id always."""
     if not names:
         return documents
     keep = projection([names] if isinstance(names, str) else names)

@@ -97,15 +97,20 @@ class Models:
     ) -> tuple[str, dict[str, Any]] | None:
         """Publish the model, and the task that made it. Returns that task's id and changed fields, if it was published now."""
         model = self.get(identity, model_id)
-        if model["ready"]:
-            raise ApiError(Fault.MODEL_IS_READY, model_id)
+        checks.writable(model, Fault.INVALID_MODEL_ID)
+        _check_draft(model)
         published = None
         task_id = model.get("task") if publish_task else None
         task = self._documents.get("tasks", task_id) if task_id else None
         if task is not None and task["status"] != Status.PUBLISHED:
             task_id = str(task["id"])
             published = task_id, self._tasks.publish(identity, task_id, force=force_publish_task, models=False)
-        self.change(identity, model_id, lambda document: document.update(ready=True))
+
+        def change(document: Document) -> None:
+            _check_draft(document)
+            document["ready"] = True
+
+        self.change(identity, model_id, change)
         return published
 
     def delete(self, identity: Identity, model_id: str, *, force: bool) -> str:
@@ -172,6 +177,11 @@ class Models:
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())
+
+
+def _check_draft(model: Document) -> None:
+    if model["ready"]:
+        raise ApiError(Fault.MODEL_IS_READY, str(model["id"]))
 
 
 def _take_off(task: Document, model_id: str, *, mark: bool) -> None:

@@ -36,13 +36,14 @@ def navigate(
     """The next iterations of each task, newest first, with their samples; and the id to go on with.
 
     wanted: task -> metrics (None: all). refresh: begin anew at the newest. A walk that is at its end gives no samples.
-    Raises INVALID_SCROLL_ID.
+    scroll_id: may be of a walk through samples of another kind, which keeps its place. Raises INVALID_SCROLL_ID.
     """
     positions = {} if refresh or not scroll_id else _load(log, scroll_id)
     found: dict[str, Groups] = {}
     for task, metrics in wanted.items():
         groups = _by_iteration(log.samples(task, kind, metrics))
-        found[task], positions[task] = _step(groups, positions.get(task), iterations, earlier=earlier)
+        key = f"{kind}:{task}"
+        found[task], positions[key] = _step(groups, positions.get(key), iterations, earlier=earlier)
     scroll_id = scroll_id or new_id()
     log.cache.set(f"samples:{scroll_id}", msgspec.json.encode(positions), SCROLL_TTL)
     return scroll_id, found
@@ -73,12 +74,10 @@ def _step(groups: Groups, position: _Position | None, count: int, *, earlier: bo
 
 def _by_iteration(samples: list[Sample]) -> Groups:
     groups: dict[int, list[Sample]] = defaultdict(list)
-    urls: set[str] = set()
+    newest: dict[str, int] = {}
     for sample in sorted(samples, key=lambda s: -s.iter):
         # A file that a later iteration wrote over is no sample of this one.
-        if isinstance(sample, ImageEvent):
-            if sample.url in urls:
-                continue
-            urls.add(sample.url)
+        if isinstance(sample, ImageEvent) and newest.setdefault(sample.url, sample.iter) != sample.iter:
+            continue
         groups[sample.iter].append(sample)
     return list(groups.items())

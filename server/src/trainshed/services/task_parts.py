@@ -37,7 +37,7 @@ class TaskParts:
                 raise ApiError(Fault.VALIDATION_ERROR, "a hyperparameter needs a section and a name")
 
         def change(task: Document) -> None:
-            check_editable(task, force=force or all(item["section"] == _PROPERTIES for item in items))
+            check_editable(task, force=force or (replace != "all" and _only_properties(items)))
             params = {} if replace == "all" else task["hyperparams"]
             if replace == "section":
                 for section in {item["section"] for item in items}:
@@ -52,7 +52,7 @@ class TaskParts:
         """Remove hyperparameters; a key without a name removes its section."""
 
         def change(task: Document) -> None:
-            check_editable(task, force=force or all(key["section"] == _PROPERTIES for key in keys))
+            check_editable(task, force=force or _only_properties(keys))
             for key in keys:
                 if key.get("name") is None:
                     task["hyperparams"].pop(key["section"], None)
@@ -157,6 +157,10 @@ class TaskParts:
                 task["models"][kind] = [item for item in items if (kind, item["name"]) not in gone]
 
         self._tasks.change(identity, task_id, change)
+
+
+def _only_properties(items: list[Item]) -> bool:
+    return all(item["section"] == _PROPERTIES for item in items)
 
 
 def _params(task: Document) -> Iterator[Item]:

@@ -22,7 +22,6 @@ WORKER_TIMEOUT = 600
 
 # The parts that an edit replaces as a whole.
 _SECTIONS = (
-    "name",
     "type",
     "tags",
     "system_tags",
@@ -32,6 +31,8 @@ _SECTIONS = (
     "hyperparams",
     "configuration",
     "runtime",
+    "script",
+    "container",
 )
 _UPDATE_FIELDS = ("name", "tags", "system_tags", "comment", "project", "created")
 _LEFT_BY_RESET = ("started", "completed", "published", "active_duration", "last_worker", "last_worker_report")
@@ -71,8 +72,6 @@ class Tasks:
         now = self._now()
         task: Document = {
             "id": new_id(),
-            "name": checks.name(fields["name"]),
-            "type": fields["type"],
             "user": identity.user,
             "company": identity.company,
             "created": now,
@@ -105,7 +104,7 @@ class Tasks:
         """Replace whole parts of a task; only while it is created, unless forced. Returns the changed fields."""
         self._check_project(identity, fields.get("project"))
         if "name" in fields:
-            fields["name"] = checks.name(fields["name"])
+            fields = {**fields, "name": checks.name(fields["name"])}
 
         def change(task: Document) -> None:
             check_editable(task, force=force)
@@ -117,9 +116,11 @@ class Tasks:
     def update(self, identity: Identity, task_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change what may be changed at any time; return the changed fields."""
         self._check_project(identity, fields.get("project"))
-        if "name" in fields:
-            fields["name"] = checks.name(fields["name"])
         changed = {name: fields[name] for name in _UPDATE_FIELDS if name in fields}
+        if "name" in changed:
+            changed["name"] = checks.name(changed["name"])
+        if "created" in changed:
+            changed["created"] = checks.date(changed["created"])
 
         def change(task: Document) -> None:
             task.update(changed)
@@ -127,7 +128,7 @@ class Tasks:
                 task["output"]["error"] = fields["output__error"]
 
         self.change(identity, task_id, change)
-        return changed
+        return {**fields, **changed}
 
     def set_requirements(self, identity: Identity, task_id: str, requirements: dict[str, Any]) -> dict[str, Any]:
         """Replace the Python packages that the script needs."""
@@ -177,11 +178,7 @@ class Tasks:
 
         def change(task: Document) -> None:
             changed.clear()
-            old = Status(task["status"])
-            if not (force or may_change(old, new)):
-                raise ApiError(Fault.INVALID_TASK_STATUS, f"from {old} to {new}", current_status=old, new_status=new)
-            changed.update(_status_fields(task, old, new, now))
-            changed.update(status_reason=reason or "", status_message=message or "")
+            changed.update(_moved(task, new, now, force=force, reason=reason, message=message))
             task.update(changed)
 
         self.change(identity, task_id, change)
@@ -191,13 +188,20 @@ class Tasks:
         self, identity: Identity, task_id: str, *, force: bool, reason: str | None, message: str | None
     ) -> dict[str, Any]:
         """End a running task: at once when nobody runs it, else by asking its worker (status_message `stopping`)."""
-        task = self.get(identity, task_id)
-        running = task["status"] == Status.IN_PROGRESS and DEVELOPMENT not in task["system_tags"]
-        if running and not force and self._worker_is_alive(task):
-            asked = {"status_message": "stopping", "status_reason": reason or ""}
-            self.change(identity, task_id, lambda document: document.update(asked))
-            return dict(asked)
-        return self.change_status(identity, task_id, Status.STOPPED, force=force, reason=reason, message=message)
+        now = self._now()
+        changed: dict[str, Any] = {}
+
+        def change(task: Document) -> None:
+            changed.clear()
+            running = task["status"] == Status.IN_PROGRESS and DEVELOPMENT not in task["system_tags"]
+            if running and not force and self._worker_is_alive(task):
+                changed.update(status=task["status"], status_message="stopping", status_reason=reason or "")
+            else:
+                changed.update(_moved(task, Status.STOPPED, now, force=force, reason=reason, message=message))
+            task.update(changed)
+
+        self.change(identity, task_id, change)
+        return changed
 
     def publish(
         self,
@@ -212,57 +216,48 @@ class Tasks:
         """Publish the task, and its output models with it."""
         fields = self.change_status(identity, task_id, Status.PUBLISHED, force=force, reason=reason, message=message)
         if models:
-            output = tuple(item["model"] for item in self.get(identity, task_id)["models"]["output"])
-            now = self._now()
-            self._documents.update_many(
-                "models", In(("id",), output), lambda model: model.update(ready=True, last_update=now, last_change=now)
-            )
+            self._publish_models(identity, self.get(identity, task_id)["models"]["output"])
         return fields
 
     def reset(
-        self, identity: Identity, task_id: str, *, force: bool, clear_all: bool
+        self, identity: Identity, task_id: str, *, force: bool, clear_all: bool, delete_models: bool = True
     ) -> tuple[dict[str, Any], list[Document]]:
         """Back to created: events, output models in draft, output artifacts and results go.
 
-        clear_all: the script and its requirements too. Returns the changed fields and the deleted models.
+        clear_all: the script and its requirements too. delete_models: also the output models in draft.
+        Returns the changed fields and the deleted models.
         """
         task = self.get(identity, task_id)
-        if task["status"] == Status.PUBLISHED and not force:
-            raise ApiError(Fault.INVALID_TASK_STATUS, "the task is published", current_status=task["status"])
-        models = self._delete_draft_models(task_id)
+        checks.writable(task)
+        _check_resettable(task, force=force)
+        models = self._delete_draft_models(task_id) if delete_models else []
         gone = {model["id"] for model in models}
         now = self._now()
 
         def change(document: Document) -> None:
-            for name in _LEFT_BY_RESET:
-                document.pop(name, None)
-            document["execution"].pop("queue", None)
-            document["execution"]["artifacts"] = [
-                a for a in document["execution"]["artifacts"] if a.get("mode") == "input"
-            ]
-            document["models"]["output"] = [item for item in document["models"]["output"] if item["model"] not in gone]
-            document.update(runtime={}, output=_destination(document), last_iteration=0, last_metrics={})
+            _check_resettable(document, force=force)
+            _clear(document, gone)
             document.update(status=Status.CREATED.value, status_changed=now, status_reason="", status_message="")
             if clear_all:
                 document.update(script={}, hyperparams={}, configuration={})
 
-        self.change(identity, task_id, change)
         self._events.delete([task_id])
+        self.change(identity, task_id, change)
         return {"status": Status.CREATED.value, "status_changed": now}, models
 
-    def delete(self, identity: Identity, task_id: str, *, force: bool) -> tuple[dict[str, int], list[Document]]:
+    def delete(
+        self, identity: Identity, task_id: str, *, force: bool, delete_models: bool = True
+    ) -> tuple[dict[str, int], list[Document]]:
         """Remove a task with its events and draft output models; return counts of what changed, and those models.
 
-        Raises TASK_CANNOT_BE_DELETED unless forced when the task or one of its models is published.
+        Raises TASK_CANNOT_BE_DELETED unless forced when the task, a child or one of its models is published.
         """
         task = self.get(identity, task_id)
         checks.writable(task)
-        if task["status"] == Status.PUBLISHED and not force:
-            raise ApiError(Fault.TASK_CANNOT_BE_DELETED, "it is published: force is needed")
-        published_models = And((Eq(("task",), task_id), Eq(("ready",), True)))
-        if not force and self._documents.count("models", published_models):
-            raise ApiError(Fault.TASK_CANNOT_BE_DELETED, "an output model is published: force is needed")
-        deleted_models = self._delete_draft_models(task_id)
+        published = None if force else self._published_part(task)
+        if published:
+            raise ApiError(Fault.TASK_CANNOT_BE_DELETED, f"{published} is published: force is needed")
+        deleted_models = self._delete_draft_models(task_id) if delete_models else []
         children = self._documents.update_many(
             "tasks", Eq(("parent",), task_id), lambda child: _detach(child, "parent")
         )
@@ -270,15 +265,41 @@ class Tasks:
             "models", Eq(("task",), task_id), lambda model: _detach(model, "task")
         )
         self._documents.delete("tasks", Eq(("id",), task_id))
-        self._events.delete([task_id, *(str(model["id"]) for model in deleted_models)])
+        self._events.delete([task_id])
         return {"updated_children": children, "updated_models": kept_models}, deleted_models
+
+    def _published_part(self, task: Document) -> str | None:
+        published = Eq(("status",), Status.PUBLISHED.value)
+        if task["status"] == Status.PUBLISHED:
+            return "the task"
+        if self._documents.count("tasks", And((Eq(("parent",), task["id"]), published))):
+            return "a child"
+        if self._documents.count("models", And((Eq(("task",), task["id"]), Eq(("ready",), True)))):
+            return "an output model"
+        return None
+
+    def _publish_models(self, identity: Identity, items: list[dict[str, Any]]) -> None:
+        now = self._now()
+        drafts = And(
+            (
+                Eq(("company",), identity.company),
+                In(("id",), tuple(item["model"] for item in items)),
+                Eq(("ready",), False),
+            )
+        )
+        self._documents.update_many(
+            "models", drafts, lambda model: model.update(ready=True, last_update=now, last_change=now)
+        )
 
     def _delete_draft_models(self, task_id: str) -> list[Document]:
         # A draft that another task takes as input stays.
         drafts = self._documents.find("models", And((Eq(("task",), task_id), Eq(("ready",), False))))
         gone = [model for model in drafts if not self._is_input_elsewhere(str(model["id"]), task_id)]
         if gone:
-            self._documents.delete("models", In(("id",), tuple(str(model["id"]) for model in gone)))
+            ids = tuple(str(model["id"]) for model in gone)
+            # Still drafts: one that was published meanwhile stays.
+            self._documents.delete("models", And((In(("id",), ids), Eq(("ready",), False))))
+            self._events.delete(ids)
         return gone
 
     def _is_input_elsewhere(self, model_id: str, task_id: str) -> bool:
@@ -310,21 +331,30 @@ def check_editable(task: Document, *, force: bool) -> None:
 
 
 def _write_fields(task: Document, fields: dict[str, Any]) -> None:
+    if "name" in fields:
+        task["name"] = checks.name(fields["name"])
     for name in _SECTIONS:
         if name in fields:
             task[name] = fields[name]
     if "output_dest" in fields:
         task["output"]["destination"] = fields["output_dest"]
-    if "script" in fields:
-        task["script"] = fields["script"]
-    if "container" in fields:
-        task["container"] = fields["container"]
     if "models" in fields:
         task["models"] = {"input": [], "output": [], **fields["models"]}
     if "execution" in fields:
         # Clients send the section without the queue, which the server put there.
         queue = {"queue": task["execution"]["queue"]} if "queue" in task["execution"] else {}
         task["execution"] = {"artifacts": task["execution"]["artifacts"], **queue, **fields["execution"]}
+
+
+def _moved(
+    task: Document, new: Status, now: str, *, force: bool, reason: str | None, message: str | None
+) -> dict[str, Any]:
+    """The fields that a change of status sets. Raises INVALID_TASK_STATUS."""
+    old = Status(task["status"])
+    if not (force or may_change(old, new)):
+        raise ApiError(Fault.INVALID_TASK_STATUS, f"from {old} to {new}", current_status=old, new_status=new)
+    fields = _status_fields(task, old, new, now)
+    return {**fields, "status_reason": reason or "", "status_message": message or ""}
 
 
 def _status_fields(task: Document, old: Status, new: Status, now: str) -> dict[str, Any]:
@@ -341,6 +371,21 @@ def _status_fields(task: Document, old: Status, new: Status, now: str) -> dict[s
     if new is Status.PUBLISHED and old is not new:
         fields["published"] = now
     return fields
+
+
+def _check_resettable(task: Document, *, force: bool) -> None:
+    if task["status"] == Status.PUBLISHED and not force:
+        raise ApiError(Fault.INVALID_TASK_STATUS, "the task is published", current_status=task["status"])
+
+
+def _clear(task: Document, gone_models: set[str]) -> None:
+    """Take off what running the task left."""
+    for name in _LEFT_BY_RESET:
+        task.pop(name, None)
+    task["execution"].pop("queue", None)
+    task["execution"]["artifacts"] = [a for a in task["execution"]["artifacts"] if a.get("mode") == "input"]
+    task["models"]["output"] = [item for item in task["models"]["output"] if item["model"] not in gone_models]
+    task.update(runtime={}, output=_destination(task), last_iteration=0, last_metrics={})
 
 
 def _destination(task: Document) -> dict[str, Any]:

@@ -17,8 +17,7 @@ from trainshed.transport.wire.common import Empty
 
 log = logging.getLogger(__name__)
 
-_PATH = re.compile(r"/(?:v(?P<major>\d{1,4})(?:\.(?P<minor>\d{1,4}))?/)?(?P<name>[a-z_]+\.[a-z_0-9]+)/?\Z")
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_PATH = re.compile(r"/(?:v(?P<major>[0-9]{1,4})(?:\.(?P<minor>[0-9]{1,4}))?/)?(?P<name>[a-z_]+\.[a-z_0-9]+)/?\Z")
 # The client's forked processes go on using the parent's connection, so that replies get mixed up: with these headers the
 # connection ends with the reply.
 _FORKING_CLIENTS = ("X-ClearML-Client", "X-Trains-Client")
@@ -27,17 +26,16 @@ _FORKING_CLIENTS = ("X-ClearML-Client", "X-Trains-Client")
 def create_api_app(services: Services) -> Flask:
     """The WSGI application of the API listener."""
     app = Flask("trainshed.api", static_folder=None)
-    # All paths come here: a 404 or 405 of the framework's own would send the client into an endless loop.
-    app.url_map.merge_slashes = False
 
-    def answer(path: str = "") -> Response:
+    # Before any routing, so that every path and method comes here: a 404 or 405 of the framework's own would send the
+    # client into an endless loop.
+    @app.before_request
+    def answer() -> Response:
         reply = _answer(services, request)
         if any(name in request.headers for name in _FORKING_CLIENTS):
             reply.headers["Connection"] = "close"
         return reply
 
-    app.add_url_rule("/", "root", answer, methods=METHODS)
-    app.add_url_rule("/<path:path>", "answer", answer, methods=METHODS)
     return app
 
 

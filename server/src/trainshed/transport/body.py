@@ -1,6 +1,7 @@
 """Request bodies: bounded reading, unpacking and decoding."""
 
 import zlib
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from flask import Request
 from trainshed.domain.errors import ApiError, Fault
 
 MAX_BODY = 64 * 1024 * 1024  # bytes, unpacked; the client splits its batches at 15 MiB
+MAX_DEPTH = 100  # of nested objects and lists: deeper ones could be stored, but not surely read back
 _PIECE = 256 * 1024
 T = TypeVar("T")
 
@@ -31,6 +33,8 @@ def read(request: Request) -> bytes:
         if size > MAX_BODY:
             raise ApiError(Fault.TOO_LARGE, f"at most {MAX_BODY} bytes")
         pieces.append(piece)
+    if unpacker and pieces and not unpacker.eof:
+        raise ApiError(Fault.BAD_REQUEST, "the packed body is not whole")
     return b"".join(pieces)
 
 
@@ -51,7 +55,21 @@ def arguments(request: Request, body: bytes) -> dict[str, Any]:
         raise ApiError(Fault.BAD_REQUEST, f"the body is not JSON: {error}") from error
     if not isinstance(decoded, dict):
         raise ApiError(Fault.VALIDATION_ERROR, "the body is not a JSON object")
+    _check_depth(decoded)
     return decoded
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _members(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise ApiError(Fault.VALIDATION_ERROR, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _members(container: Any) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def convert(values: dict[str, Any], struct: type[T], *, from_text: bool) -> T:

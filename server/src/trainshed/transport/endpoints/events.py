@@ -69,8 +69,7 @@ def _decode_good_lines(body: bytes, report: Report) -> list[AnyEvent]:
 
 
 def delete_for_task(call: Call, request: wire.OfTask) -> Reply:
-    call.services.events.owner(call.identity, request.task)
-    call.services.events.delete(request.task)
+    call.services.events.delete(call.identity, request.task)
     return {"deleted": True}
 
 
@@ -210,7 +209,7 @@ def get_task_events(call: Call, request: wire.GetTaskEvents) -> Reply:
 
 def _position(scroll_id: str | None) -> int:
     name, _, position = (scroll_id or "events:0").partition(":")
-    if name != "events" or not position.isdecimal():
+    if name != "events" or not position.isdecimal() or len(position) > _MAX_DIGITS:
         raise ApiError(Fault.INVALID_SCROLL_ID)
     return int(position)
 
@@ -240,6 +239,7 @@ def _events_of_kind(call: Call, identity: Identity, request: wire.GetTaskEvents)
     return sorted(points, key=lambda e: (e["timestamp"], e["metric"], e["variant"], e["iter"]))
 
 
+_MAX_DIGITS = 18  # of a position: no task has so many events
 MAX_LOG_EVENTS = 1_000_000  # console events that get_task_events looks at; get_task_log pages without a bound
 
 

@@ -2,22 +2,20 @@
 
 from typing import Any
 
-from trainshed.services.listing import project
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
-from trainshed.transport.fields import sent
+from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import models as wire
 
 Reply = dict[str, Any]
 
 
 def get_by_id(call: Call, request: wire.GetById) -> Reply:
-    model = call.services.models.get(call.identity, request.model)
-    return {"model": project([model], call.arguments)[0]}
+    return {"model": call.services.models.get(call.identity, request.model)}
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
-    return listed("models", call.services.models.find(call.identity, call.arguments))
+    return listed("models", call.services.models.find(call.identity, listing(request, call.arguments)))
 
 
 def create(call: Call, request: wire.Create) -> Reply:

@@ -5,7 +5,7 @@ from typing import Any
 from trainshed.ports.documents import Document
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
-from trainshed.transport.fields import sent
+from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import projects as wire
 
 
@@ -15,7 +15,7 @@ def _shown(project: Document) -> Document:
 
 
 def get_all(call: Call, request: wire.GetAll) -> dict[str, Any]:
-    found = call.services.projects.find(call.identity, call.arguments)
+    found = call.services.projects.find(call.identity, listing(request, call.arguments))
     return listed("projects", found, _shown)
 
 

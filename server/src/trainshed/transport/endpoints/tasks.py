@@ -7,7 +7,7 @@ from trainshed.ports.documents import Document
 from trainshed.services.listing import project
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
-from trainshed.transport.fields import sent
+from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import tasks as wire
 
 Reply = dict[str, Any]
@@ -18,11 +18,11 @@ Reply = dict[str, Any]
 
 def get_by_id(call: Call, request: wire.GetById) -> Reply:
     task = call.services.tasks.get(call.identity, request.task)
-    return {"task": project([task], call.arguments)[0]}
+    return {"task": project([task], request.only_fields)[0]}
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
-    return listed("tasks", call.services.tasks.find(call.identity, call.arguments))
+    return listed("tasks", call.services.tasks.find(call.identity, listing(request, call.arguments)))
 
 
 def create(call: Call, request: wire.Create) -> Reply:
@@ -116,7 +116,11 @@ def publish(call: Call, request: wire.Publish) -> Reply:
 def reset(call: Call, request: wire.Reset) -> Reply:
     before = call.services.tasks.get(call.identity, request.task)
     fields, models = call.services.tasks.reset(
-        call.identity, request.task, force=bool(request.force), clear_all=bool(request.clear_all)
+        call.identity,
+        request.task,
+        force=bool(request.force),
+        clear_all=bool(request.clear_all),
+        delete_models=request.delete_output_models is not False,
     )
     reply: Reply = {
         "updated": 1,
@@ -132,7 +136,12 @@ def reset(call: Call, request: wire.Reset) -> Reply:
 
 def delete(call: Call, request: wire.Delete) -> Reply:
     before = call.services.tasks.get(call.identity, request.task)
-    counts, models = call.services.tasks.delete(call.identity, request.task, force=bool(request.force))
+    counts, models = call.services.tasks.delete(
+        call.identity,
+        request.task,
+        force=bool(request.force),
+        delete_models=request.delete_output_models is not False,
+    )
     reply: Reply = {"deleted": True, "events": {}, **counts}
     if request.return_file_urls:
         reply["urls"] = _urls(before, models)

@@ -1,9 +1,9 @@
 """What several services' requests share."""
 
-from typing import Any, TypeAlias, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 T = TypeVar("T")
 # Left out, null, or a T.
@@ -11,6 +11,14 @@ Maybe: TypeAlias = Union[T, UnsetType, None]  # noqa: UP007 - mypy takes no othe
 FreeForm = dict[str, Any]
 
 ONE_OR_MANY = str | list[str | None] | None
+# JSON knows longer numbers, stores do not.
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+# Rows of a listing: two of these multiplied are still 64 bits.
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Scalar = str | Int64 | float | bool | None
+# What a filter by a dotted path compares with.
+DottedValue: TypeAlias = _Scalar | list[_Scalar]
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -41,26 +49,26 @@ class FieldFilter(msgspec.Struct, forbid_unknown_fields=True):
 
     any: FieldGroup | None = None
     all: FieldGroup | None = None
-    op: str = "and"
+    op: Literal["and", "or"] = "and"
 
 
 class Listing(Request, kw_only=True):
-    """What every listing takes. Fields of the entity itself come as further keys, see services.listing."""
+    """What every listing takes. Conditions on dotted paths come as further keys, see transport.fields.listing."""
 
     id: ONE_OR_MANY = None
     name: str | None = None
     tags: ONE_OR_MANY = None
     system_tags: ONE_OR_MANY = None
     order_by: str | list[str] | None = None
-    page: int | None = None
-    page_size: int | None = None
+    page: Number | None = None
+    page_size: Count | None = None
     search_text: str | None = None
     only_fields: str | list[str] | None = None
     projection: str | list[str] | None = None
     search_hidden: bool | None = None
     scroll_id: Maybe[str] = UNSET
     refresh_scroll: bool | None = None
-    size: int | None = None
+    size: Count | None = None
     filters: dict[str, FieldFilter] | None = None
     any_: MultiFieldPattern | None = msgspec.field(name="_any_", default=None)
     all_: MultiFieldPattern | None = msgspec.field(name="_all_", default=None)

@@ -5,6 +5,7 @@ from msgspec import UNSET
 from trainshed.transport.wire.common import (
     ONE_OR_MANY,
     FreeForm,
+    Int64,
     Listing,
     Maybe,
     Metadata,
@@ -23,7 +24,11 @@ class GetAll(Listing, kw_only=True):
     task: ONE_OR_MANY = None
     framework: ONE_OR_MANY = None
     uri: ONE_OR_MANY = None
+    parent: ONE_OR_MANY = None
+    comment: str | None = None
     last_update: ONE_OR_MANY = None
+    last_change: ONE_OR_MANY = None
+    created: ONE_OR_MANY = None
     include_subprojects: bool | None = None
 
 
@@ -35,7 +40,7 @@ class Create(Request, kw_only=True):
     system_tags: Maybe[list[str]] = UNSET
     framework: Maybe[str] = UNSET
     design: Maybe[FreeForm] = UNSET
-    labels: Maybe[dict[str, int]] = UNSET
+    labels: Maybe[dict[str, Int64]] = UNSET
     ready: Maybe[bool] = UNSET
     project: Maybe[str] = UNSET
     parent: Maybe[str] = UNSET
@@ -51,12 +56,12 @@ class Edit(Request, kw_only=True):
     system_tags: Maybe[list[str]] = UNSET
     framework: Maybe[str] = UNSET
     design: Maybe[FreeForm] = UNSET
-    labels: Maybe[dict[str, int]] = UNSET
+    labels: Maybe[dict[str, Int64]] = UNSET
     ready: Maybe[bool] = UNSET
     project: Maybe[str] = UNSET
     parent: Maybe[str] = UNSET
     task: Maybe[str] = UNSET
-    iteration: Maybe[int] = UNSET
+    iteration: Maybe[Int64] = UNSET
 
 
 class SetReady(Request, kw_only=True):

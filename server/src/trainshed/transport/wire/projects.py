@@ -9,6 +9,8 @@ class GetAll(Listing, kw_only=True):
     basename: str | None = None
     description: str | None = None
     parent: ONE_OR_MANY = None
+    last_update: ONE_OR_MANY = None
+    created: ONE_OR_MANY = None
     shallow_search: bool | None = None
 
 

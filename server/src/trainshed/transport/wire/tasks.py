@@ -7,6 +7,7 @@ from msgspec import UNSET
 from trainshed.transport.wire.common import (
     ONE_OR_MANY,
     FreeForm,
+    Int64,
     Listing,
     Maybe,
     Request,
@@ -52,9 +53,9 @@ class Artifact(Request, kw_only=True):
     type: str
     mode: ArtifactMode = "output"
     uri: Maybe[str] = UNSET
-    content_size: Maybe[int] = UNSET
+    content_size: Maybe[Int64] = UNSET
     hash: Maybe[str] = UNSET
-    timestamp: Maybe[int] = UNSET
+    timestamp: Maybe[Int64] = UNSET
     type_data: Maybe[ArtifactPreview] = UNSET
     display_data: Maybe[list[list[str]]] = UNSET
 
@@ -69,7 +70,7 @@ class Execution(Request, kw_only=True):
     parameters: Maybe[FreeForm] = UNSET
     model: Maybe[str] = UNSET
     model_desc: Maybe[FreeForm] = UNSET
-    model_labels: Maybe[dict[str, int]] = UNSET
+    model_labels: Maybe[dict[str, Int64]] = UNSET
     framework: Maybe[str] = UNSET
     docker_cmd: Maybe[str] = UNSET
     artifacts: Maybe[list[Artifact]] = UNSET
@@ -157,7 +158,13 @@ class GetAll(Listing, kw_only=True):
     type: ONE_OR_MANY = None
     status: ONE_OR_MANY = None
     parent: ONE_OR_MANY = None
+    comment: str | None = None
     status_changed: ONE_OR_MANY = None
+    last_update: ONE_OR_MANY = None
+    last_change: ONE_OR_MANY = None
+    created: ONE_OR_MANY = None
+    started: ONE_OR_MANY = None
+    completed: ONE_OR_MANY = None
     include_subprojects: bool | None = None
 
 
@@ -215,7 +222,7 @@ class AddOrUpdateModel(Request, kw_only=True):
     name: str
     model: str
     type: ModelType
-    iteration: int | None = None
+    iteration: Int64 | None = None
 
 
 class GetHyperParams(Request, kw_only=True):
