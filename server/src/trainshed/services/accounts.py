@@ -121,9 +121,11 @@ class Accounts:
 
     def revoke_credentials(self, user: str, access_key: str) -> None:
         """End the key and every token it gave. Raises INVALID_ACCESS_KEY unless the key is the user's own."""
-        if not self._documents.delete("credentials", _own(user, access_key)):
+        if not self._documents.count("credentials", _own(user, access_key)):
             raise ApiError(Fault.INVALID_ACCESS_KEY)
+        # The tokens first: should this end in between, the key is still there to be revoked again.
         self._cache.set(f"revoked:{access_key}", b"", MAX_LIFETIME)
+        self._documents.delete("credentials", _own(user, access_key))
 
     # identities and tokens
 
@@ -140,16 +142,17 @@ class Accounts:
             raise ApiError(Fault.INVALID_CREDENTIALS) from error
         return self._identity(document["user"]), access_key
 
-    def by_token(self, token: str) -> Identity:
-        """The caller of a token. Raises INVALID_TOKEN and BLOCKED_TOKEN."""
+    def by_token(self, token: str) -> tuple[Identity, str]:
+        """The caller of a token, and the access key it came from. Raises INVALID_TOKEN and BLOCKED_TOKEN."""
         claims = self._claims(token)
-        if any(self._cache.get(f"revoked:{claims.get(name)}") is not None for name in ("jti", "key")):
+        if any(self._cache.get(f"revoked:{claims[name]}") is not None for name in ("jti", "key") if claims.get(name)):
             raise ApiError(Fault.BLOCKED_TOKEN)
         who = claims["identity"]
         try:
-            return Identity(user=who["user"], company=who["company"], role=Role(who["role"]), name=who["user_name"])
+            identity = Identity(user=who["user"], company=who["company"], role=Role(who["role"]), name=who["user_name"])
         except (KeyError, ValueError, TypeError) as error:
             raise ApiError(Fault.INVALID_TOKEN) from error
+        return identity, str(claims.get("key", ""))
 
     def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
         """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""

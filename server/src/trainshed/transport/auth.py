@@ -11,7 +11,7 @@ from trainshed.services.accounts import Accounts
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An authenticated request: the caller, and the token or access key that proved it."""
+    """An authenticated request: the caller, the token that proved it if one did, and the access key behind either."""
 
     identity: Identity
     token: str = ""
@@ -29,7 +29,8 @@ def authenticate(accounts: Accounts, header: str | None, *, address: str) -> Log
     scheme, _, value = header.partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":
-        return Login(accounts.by_token(value), token=value)
+        identity, key = accounts.by_token(value)
+        return Login(identity, token=value, access_key=key)
     if scheme.lower() == "basic":
         access_key, secret_key = _basic(value)
         identity, key = accounts.by_credentials(access_key, secret_key, address=address)

@@ -13,7 +13,8 @@ class Call:
 
     identity: the caller; only endpoints that need no login get None. arguments: the decoded body with every field that was
     sent, for listings. body: the raw body, for batches. version: (major, minor) that the caller asked for.
-    token, access_key: how the caller logged in, empty when otherwise. address: of the peer.
+    token: what proved the caller, empty when an access key did. access_key: what was used at the first login.
+    address: of the peer.
     """
 
     services: Services
