@@ -9,7 +9,7 @@ from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
+from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, Or
 from trainshed.services import checks, listing
 
 MAX_DEPTH = 10
@@ -46,60 +46,41 @@ class Projects:
         parts = _split(name)
         full = "/".join(parts)
         if self._by_name(identity, full) is not None:
-            raise ApiError(Fault.NOT_UNIQUE, f"a project named {full!r} exists")
-        parent = self.ensure(identity, "/".join(parts[:-1])) if len(parts) > 1 else None
+            raise _taken(full)
+        parent = self._ensure(identity, parts[:-1])
         try:
-            return self._insert(identity, full, parent, fields)
+            return str(self._insert(identity, full, parent, fields)["id"])
         except Duplicate as error:
-            raise ApiError(Fault.NOT_UNIQUE, f"a project named {full!r} exists") from error
-
-    def ensure(self, identity: Identity, name: str) -> str:
-        """The id of the project with this name, made with its parents when it is not there."""
-        parts = _split(name)
-        parent: str | None = None
-        for depth in range(1, len(parts) + 1):
-            full = "/".join(parts[:depth])
-            found = self._by_name(identity, full)
-            if found is None:
-                try:
-                    parent = self._insert(identity, full, parent, {})
-                    continue
-                except Duplicate:  # somebody else was quicker
-                    found = self._by_name(identity, full)
-            parent = str(found["id"]) if found else parent
-        return str(parent)
+            raise _taken(full) from error
 
     def update(self, identity: Identity, project_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change the fields; return what was changed. A new name may differ in its last part only and renames descendants."""
         project = self.get(identity, project_id)
         checks.writable(project)
         changed = {name: fields[name] for name in _FIELDS if name in fields}
-        if fields.get("name") is not None:
+        if "name" in fields:
             changed["name"] = self._new_name(identity, project, fields["name"])
         changed["last_update"] = self._now()
-        old_name = project["name"]
 
         def change(document: Document) -> None:
-            document.update(changed)
-            document["basename"] = document["name"].rsplit("/", 1)[-1]
+            if "name" in changed:
+                _rename_part(document, len(project["path"]), changed["name"].rsplit("/", 1)[-1])
+            if document["id"] == project_id:
+                document.update(changed)
 
+        # With its descendants in one step: no reader meets a child under a name that its parent no longer has.
+        itself = Eq(("id",), project_id)
+        where = Or((itself, Has(("path",), project_id))) if "name" in changed else itself
         try:
-            self._documents.update("projects", project_id, change)
+            self._documents.update_many("projects", where, change)
         except Duplicate as error:
-            raise ApiError(Fault.NOT_UNIQUE, f"a project named {changed['name']!r} exists") from error
-        if changed.get("name", old_name) != old_name:
-            self._rename_descendants(project_id, old_name, changed["name"])
+            raise _taken(changed["name"]) from error
         return changed
 
     def descendants(self, project_ids: list[str]) -> list[str]:
         """The ids of the projects and of every project below them."""
         below = self._documents.find("projects", Or(tuple(Has(("path",), p) for p in project_ids)))
         return [*project_ids, *(str(project["id"]) for project in below)]
-
-    def names(self, project_ids: list[str]) -> dict[str, str]:
-        """id -> name of those that exist."""
-        found = self._documents.find("projects", In(("id",), tuple(project_ids)))
-        return {str(project["id"]): str(project["name"]) for project in found}
 
     def _new_name(self, identity: Identity, project: Document, name: str) -> str:
         parts = _split(name)
@@ -108,28 +89,35 @@ class Projects:
         full = "/".join(parts)
         taken = self._by_name(identity, full)
         if taken is not None and taken["id"] != project["id"]:
-            raise ApiError(Fault.NOT_UNIQUE, f"a project named {full!r} exists")
+            raise _taken(full)
         return full
 
-    def _rename_descendants(self, project_id: str, old: str, new: str) -> None:
-        def change(document: Document) -> None:
-            document["name"] = new + document["name"][len(old) :]
+    def _ensure(self, identity: Identity, parts: list[str]) -> Document | None:
+        """The project at this path of names, made with its parents when it is not there; None at the root."""
+        parent: Document | None = None
+        for depth in range(1, len(parts) + 1):
+            name = "/".join(parts[:depth])
+            parent = self._by_name(identity, name) or self._insert_or_find(identity, name, parent)
+        return parent
 
-        self._documents.update_many("projects", Has(("path",), project_id), change)
+    def _insert_or_find(self, identity: Identity, name: str, parent: Document | None) -> Document | None:
+        try:
+            return self._insert(identity, name, parent, {})
+        except Duplicate:  # somebody else was quicker
+            return self._by_name(identity, name)
 
     def _by_name(self, identity: Identity, name: str) -> Document | None:
         where = And((Eq(("company",), identity.company), Eq(("name",), name)))
         found = self._documents.find("projects", where)
         return found[0] if found else None
 
-    def _insert(self, identity: Identity, name: str, parent: str | None, fields: dict[str, Any]) -> str:
-        now, project_id = self._now(), new_id()
-        path = [*self._documents.get("projects", parent)["path"], parent] if parent else []  # type: ignore[index] # ensured above
+    def _insert(self, identity: Identity, name: str, parent: Document | None, fields: dict[str, Any]) -> Document:
+        now = self._now()
         document: Document = {
-            "id": project_id,
+            "id": new_id(),
             "name": name,
             "basename": name.rsplit("/", 1)[-1],
-            "path": path,
+            "path": [*parent["path"], parent["id"]] if parent else [],
             "user": identity.user,
             "company": identity.company,
             "created": now,
@@ -139,14 +127,25 @@ class Projects:
             "system_tags": fields.get("system_tags") or [],
         }
         if parent:
-            document["parent"] = parent
+            document["parent"] = parent["id"]
         if fields.get("default_output_destination"):
             document["default_output_destination"] = fields["default_output_destination"]
         self._documents.insert("projects", document)
-        return project_id
+        return document
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())
+
+
+def _taken(name: str) -> ApiError:
+    return ApiError(Fault.NOT_UNIQUE, f"a project named {name!r} exists")
+
+
+def _rename_part(document: Document, depth: int, part: str) -> None:
+    """Give the part at this depth of the project's name another text."""
+    parts = document["name"].split("/")
+    parts[depth] = part
+    document.update(name="/".join(parts), basename=parts[-1])
 
 
 def _split(name: str) -> list[str]:
