@@ -1,5 +1,6 @@
 """Settings -> a server. The only module that names concrete adapters."""
 
+import logging
 import os
 import secrets
 import threading
@@ -13,6 +14,7 @@ from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents import SqliteDocuments
 from trainshed.adapters.sqlite.events import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
+from trainshed.domain.errors import StoreError
 from trainshed.domain.identity import Identity
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
@@ -31,6 +33,8 @@ from trainshed.transport.api import create_api_app
 from trainshed.transport.auth import authenticate
 from trainshed.transport.files import create_files_app
 from trainshed.transport.web import create_web_app
+
+log = logging.getLogger(__name__)
 
 _COMPACT_SECONDS = 1.0  # between two looks for recent points to pack
 
@@ -141,5 +145,12 @@ class Compactor:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self._events.compact():
+            if not self._compact():
                 self._stopping.wait(_COMPACT_SECONDS)
+
+    def _compact(self) -> bool:
+        try:
+            return self._events.compact()
+        except StoreError:  # a full disk, say: it may be better the next time
+            log.exception("packing recent points failed")
+            return False

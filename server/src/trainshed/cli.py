@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
@@ -114,14 +116,14 @@ def _listeners(text: str) -> tuple[str, ...]:
 def _serve(options: argparse.Namespace) -> Exit:
     ports = {name: getattr(options, f"{name}_port") for name in options.only}
     settings = Settings(data_dir=options.data_dir, host=options.host, ports=ports, durable=not options.fast_writes)
-    for name, port in ports.items():
-        _check_address(name, settings.host, port)
-    engines = _open(settings)
-    services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
-    _, first = services.accounts.ensure_admin()
+    _check_ports(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
-    if first is not None:
-        bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
+    with _store(settings.data_dir):
+        engines = bootstrap.open_engines(settings)
+        services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
+        _, first = services.accounts.ensure_admin()
+        if first is not None:
+            bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
     apps = bootstrap.build_apps(settings, services)
     listeners = [
         Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
@@ -147,6 +149,17 @@ def _serve(options: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
+def _check_ports(settings: Settings) -> None:
+    taken: dict[int, str] = {}
+    for name, port in settings.ports.items():
+        if port in taken:
+            raise _Refusal(
+                Exit.USAGE, f"{taken[port]} and {name} cannot share port {port}", f"choose another with --{name}-port"
+            )
+        taken[port] = name
+        _check_address(name, settings.host, port)
+
+
 def _check_address(name: str, host: str, port: int) -> None:
     try:
         check_free(host, port)
@@ -162,10 +175,11 @@ def _check_address(name: str, host: str, port: int) -> None:
         ) from error
 
 
-def _open(settings: Settings) -> bootstrap.Engines:
-    folder = settings.data_dir
+@contextmanager
+def _store(folder: Path) -> Iterator[None]:
+    """Refuse in words that help what the store in the folder cannot do."""
     try:
-        return bootstrap.open_engines(settings)
+        yield
     except StoreFull as error:
         raise _Refusal(
             Exit.NO_SPACE, f"no space is left for {folder}", "free some, or choose another --data-dir"
@@ -185,12 +199,13 @@ def _open(settings: Settings) -> bootstrap.Engines:
 def _create_credentials(options: argparse.Namespace) -> Exit:
     if not (options.data_dir / "documents.db").exists():
         raise _Refusal(Exit.MISSING, f"no server has run in {options.data_dir}", "name its --data-dir")
-    _become_owner(options.data_dir)
-    engines = _open(Settings(data_dir=options.data_dir, ports={}))
-    services = bootstrap.build_services(engines, token_secret=bootstrap.secret(options.data_dir, "token"))
-    user, first = services.accounts.ensure_admin()
-    pair = first or services.accounts.create_credentials(user, label=options.label)
-    engines.close()
+    with _store(options.data_dir):
+        _become_owner(options.data_dir)
+        engines = bootstrap.open_engines(Settings(data_dir=options.data_dir, ports={}))
+        services = bootstrap.build_services(engines, token_secret=bootstrap.secret(options.data_dir, "token"))
+        user, first = services.accounts.ensure_admin()
+        pair = first or services.accounts.create_credentials(user, label=options.label)
+        engines.close()
     if options.json:
         print(json.dumps({"access_key": pair.access_key, "secret_key": pair.secret_key}))
     else:
