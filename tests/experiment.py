@@ -39,6 +39,9 @@ TAGS = ["proof", "first slice"]
 LABELS = {"background": 0, "train": 1, "shed": 2}
 EVERY_REPORT = 1_000_000  # "all of them" where the client wants a count
 MIB = 1024 * 1024
+# The client looks for a repository with subprocesses of a thread while its main thread forks; where the two meet, the fork
+# holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
+CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
 RUN_SECONDS = 600  # a client that waits longer for an emulated server hangs
 
 
@@ -147,6 +150,7 @@ def _run(command: list[str], sizes: Sizes, *, server: Mapping[str, str], folder:
     folder.mkdir(parents=True)
     # A copy, for the client reads every Python file of the repository that a script is in, this one's .venv included.
     script = shutil.copy(__file__, folder)
+    (folder / "clearml.conf").write_text(CLIENT_SETTINGS)
     result = folder / "result.json"
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(sizes).items()]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLEARML_", "TRAINS_"))}

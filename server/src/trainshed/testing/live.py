@@ -1,0 +1,115 @@
+"""A real `trainshed serve` in a process of its own, for tests that come over the wire."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 30
+SCRIPT_SECONDS = 100
+# The client looks for a repository with subprocesses of a thread while its main thread forks; where the two meet, the fork
+# holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
+CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
+LISTENERS = ("web", "api", "files")
+
+
+class LiveServer:
+    """A server on free ports over one data directory; it may be killed and started again."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until all three listeners answer."""
+        flags = [f"--{name}-port={port}" for name, port in self.ports.items()]
+        with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "trainshed", "serve", f"--data-dir={self.data}", *flags], stdout=log, stderr=log
+            )
+        end = time.monotonic() + READY_SECONDS
+        for name in LISTENERS:
+            while not self._answers(name):
+                assert self._process.poll() is None, self.log()
+                assert time.monotonic() < end, f"{name} does not answer: {self.log()}"
+                time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it, SIGKILL included; return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        return self._process.wait(READY_SECONDS)
+
+    def url(self, name: str) -> str:
+        """The address of a listener."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def log(self) -> str:
+        """What it has written so far."""
+        return (self.data.parent / f"{self.data.name}.log").read_text(errors="replace")
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point the client at it, with its first access key."""
+        text = (self.data / "secrets" / "first-credentials").read_text()
+        keys = dict(re.findall(r'"(\w+_key)" = "([^"]+)"', text))
+        return {
+            "CLEARML_WEB_HOST": self.url("web"),
+            "CLEARML_API_HOST": self.url("api"),
+            "CLEARML_FILES_HOST": self.url("files"),
+            "CLEARML_API_ACCESS_KEY": keys["access_key"],
+            "CLEARML_API_SECRET_KEY": keys["secret_key"],
+        }
+
+    def run(self, script: Path, *arguments: str, home: Path) -> Any:
+        """Run a script of the client's to its end; return what it answers, see start_script."""
+        return finish(self.start_script(script, *arguments, home=home))
+
+    def start_script(self, script: Path, *arguments: str, home: Path) -> "subprocess.Popen[str]":
+        """Start a script of the client's, with a HOME of its own. Its last line is its answer, in JSON."""
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "clearml.conf").write_text(CLIENT_SETTINGS)
+        return subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            cwd=home,
+            env={**clean_environment(), **self.environment(), "HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _answers(self, name: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url(name)}/health", timeout=5) as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
+
+
+def finish(script: "subprocess.Popen[str]") -> Any:
+    """The answer of a script that was started; the client must not have complained of an error."""
+    out, err = script.communicate(timeout=SCRIPT_SECONDS)
+    assert script.returncode == 0, f"{out}\n{err}"
+    assert " ERROR " not in err, err
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports of the loopback that nobody listens on at this moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would configure a client."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("CLEARML_", "TRAINS_"))}
