@@ -1,6 +1,7 @@
 """Settings -> a server. The only module that names concrete adapters."""
 
 import logging
+import logging
 import os
 import secrets
 import threading
@@ -14,6 +15,7 @@ from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents import SqliteDocuments
 from trainshed.adapters.sqlite.events import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
+from trainshed.domain.errors import StoreError
 from trainshed.domain.errors import StoreError
 from trainshed.domain.identity import Identity
 from trainshed.ports.cache import Cache
@@ -36,7 +38,9 @@ from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
 
-_COMPACT_SECONDS = 1.0  # between two looks for recent points to pack
+log = logging.getLogger(__name__)
+
+_COMPACT_SECONDS = 15.0  # between two looks for recent points to pack: often enough, as unpacked ones read well
 
 
 @dataclass(frozen=True, kw_only=True)
