@@ -1,7 +1,6 @@
 """Settings -> a server. The only module that names concrete adapters."""
 
 import logging
-import logging
 import os
 import secrets
 import threading
@@ -15,7 +14,6 @@ from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents import SqliteDocuments
 from trainshed.adapters.sqlite.events import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
-from trainshed.domain.errors import StoreError
 from trainshed.domain.errors import StoreError
 from trainshed.domain.identity import Identity
 from trainshed.ports.cache import Cache
@@ -35,8 +33,6 @@ from trainshed.transport.api import create_api_app
 from trainshed.transport.auth import authenticate
 from trainshed.transport.files import create_files_app
 from trainshed.transport.web import create_web_app
-
-log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
