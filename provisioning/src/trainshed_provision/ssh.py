@@ -29,13 +29,6 @@ class Login:
         options = ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=accept-new"]
         return ["ssh", "-i", str(self.key), "-p", str(self.port), *options, f"{self.user}@{self.host}", *command]
 
-    def config(self, alias: str) -> str:
-        """The same as a block for an ssh configuration file."""
-        return (
-            f"Host {alias}\n  HostName {self.host}\n  Port {self.port}\n  User {self.user}\n  IdentityFile {self.key}\n"
-            f"  IdentitiesOnly yes\n  UserKnownHostsFile {self.known_hosts}\n  StrictHostKeyChecking accept-new\n"
-        )
-
 
 def run(login: Login, argv: Sequence[str], *, timeout: float = 120.0) -> str:
     """Run argv there and return its standard output.
@@ -44,7 +37,7 @@ def run(login: Login, argv: Sequence[str], *, timeout: float = 120.0) -> str:
     """
     command = shlex.join(argv)
     try:
-        with _connect(login) as client:
+        with connect(login) as client:
             _, out, err = client.exec_command(command, timeout=timeout)
             text, complaint = out.read().decode(), err.read().decode(errors="replace")
             code = out.channel.recv_exit_status()
@@ -59,21 +52,8 @@ def run(login: Login, argv: Sequence[str], *, timeout: float = 120.0) -> str:
     return text
 
 
-def make_key(private: Path, *, comment: str) -> None:
-    """Write an ed25519 pair: the private half with mode 0600, the public one beside it as <name>.pub."""
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    private.with_name(private.name + ".pub").write_bytes(public + f" {comment}\n".encode())
-    half = private.with_name(private.name + ".part")
-    half.touch(mode=0o600)
-    half.write_bytes(secret)
-    half.rename(private)
-
-
-def _connect(login: Login) -> paramiko.SSHClient:
+def connect(login: Login) -> paramiko.SSHClient:
+    """A session that checks the host key. Raises what paramiko raises."""
     client = paramiko.SSHClient()
     login.known_hosts.touch(mode=0o600)
     client.load_host_keys(str(login.known_hosts))
@@ -90,3 +70,17 @@ def _connect(login: Login) -> paramiko.SSHClient:
         look_for_keys=False,
     )
     return client
+
+
+def make_key(private: Path, *, comment: str) -> None:
+    """Write an ed25519 pair: the private half with mode 0600, the public one beside it as <name>.pub."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    private.with_name(private.name + ".pub").write_bytes(public + f" {comment}\n".encode())
+    half = private.with_name(private.name + ".part")
+    half.touch(mode=0o600)
+    half.write_bytes(secret)
+    half.rename(private)

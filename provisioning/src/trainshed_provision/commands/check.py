@@ -8,7 +8,7 @@ import json
 
 import testinfra  # type: ignore[import-untyped]  # it ships no types
 
-from trainshed_provision import assertions
+from trainshed_provision import assertions, ssh
 from trainshed_provision.assertions import Result
 from trainshed_provision.errors import Exit
 from trainshed_provision.spec import VmSpec
@@ -58,7 +58,9 @@ def _from_outside(spec: VmSpec, answers: dict[str, bool]) -> list[Result]:
 
 
 def _from_inside(spec: VmSpec, folder: Folder) -> list[Result]:
-    """Over paramiko: the ssh program needs several seconds for each command under emulation."""
-    config = folder / "ssh_config"
-    config.write_text(folder.login(spec).config("machine"))
-    return assertions.run(testinfra.get_host("paramiko://machine", ssh_config=str(config), sudo=True), where="Q")
+    """Over paramiko, for the ssh program needs seconds for each command under emulation, and with our own client, which
+    knows the machine's key."""
+    host = testinfra.get_host("paramiko://machine", sudo=True)
+    with ssh.connect(folder.login(spec)) as client:
+        host.backend.client = client
+        return assertions.run(host, where="Q")
