@@ -28,13 +28,14 @@ class SqliteCache:
             row: tuple[bytes] | None = connection.execute(found, (key, self._now())).fetchone()
         return None if row is None else row[0]
 
+    # Reading goes on when the disk is full, and paging needs its positions: what is written here is small and ends by itself.
     def set(self, key: str, value: bytes, ttl: float) -> None:
-        with self._database.write() as connection:
+        with self._database.write(freeing=True) as connection:
             now = self._purge(connection)
             connection.execute(_PUT, (key, value, now + ttl))
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
-        with self._database.write() as connection:
+        with self._database.write(freeing=True) as connection:
             now = self._purge(connection)
             if connection.execute("SELECT 1 FROM entries WHERE key = ?", (key,)).fetchone():
                 return False
@@ -42,7 +43,7 @@ class SqliteCache:
             return True
 
     def delete(self, key: str) -> None:
-        with self._database.write() as connection:
+        with self._database.write(freeing=True) as connection:
             connection.execute("DELETE FROM entries WHERE key = ?", (key,))
 
     def close(self) -> None:

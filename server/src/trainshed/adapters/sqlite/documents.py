@@ -88,7 +88,7 @@ class SqliteDocuments:
 
     def delete(self, collection: str, where: Filter) -> int:
         table = self._tables[collection]
-        with self._database.write() as connection:
+        with self._database.write(freeing=True) as connection:
             return _run(connection, table.delete(where)).rowcount
 
     def close(self) -> None:
