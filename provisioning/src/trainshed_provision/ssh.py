@@ -1,7 +1,8 @@
 """Into a machine by ssh: one key pair per machine, its host key remembered at the first visit."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,24 +37,44 @@ def run(login: Login, argv: Sequence[str], *, timeout: float = 120.0) -> str:
     timeout: seconds without output. Raises ShedError(FAILED) when the machine cannot be reached or the command fails.
     """
     command = shlex.join(argv)
+    with session(login) as client:
+        _, out, err = client.exec_command(command, timeout=timeout)
+        text, complaint = out.read().decode(), err.read().decode(errors="replace")
+        code = out.channel.recv_exit_status()
+    if code:
+        raise ShedError(f"`{command}` in the machine failed with exit code {code}: {complaint.strip()}")
+    return text
+
+
+@contextmanager
+def session(login: Login) -> Iterator[paramiko.SSHClient]:
+    """A session that checks the host key. Raises ShedError(FAILED) when it cannot be had or breaks off."""
     try:
-        with connect(login) as client:
-            _, out, err = client.exec_command(command, timeout=timeout)
-            text, complaint = out.read().decode(), err.read().decode(errors="replace")
-            code = out.channel.recv_exit_status()
+        with _connect(login) as client:
+            yield client
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise ShedError(
             f"no ssh to {login.user}@{login.host} port {login.port}: {error}",
             hint=f"try: {shlex.join(login.argv())}",
             code=Exit.FAILED,
         ) from error
-    if code:
-        raise ShedError(f"`{command}` in the machine failed with exit code {code}: {complaint.strip()}")
-    return text
 
 
-def connect(login: Login) -> paramiko.SSHClient:
-    """A session that checks the host key. Raises what paramiko raises."""
+def make_key(private: Path, *, comment: str) -> None:
+    """Write an ed25519 pair: the private half with mode 0600, the public one beside it as <name>.pub."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    private.with_name(private.name + ".pub").write_bytes(public + f" {comment}\n".encode())
+    half = private.with_name(private.name + ".part")
+    half.touch(mode=0o600)
+    half.write_bytes(secret)
+    half.rename(private)
+
+
+def _connect(login: Login) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     login.known_hosts.touch(mode=0o600)
     client.load_host_keys(str(login.known_hosts))
@@ -70,17 +91,3 @@ def connect(login: Login) -> paramiko.SSHClient:
         look_for_keys=False,
     )
     return client
-
-
-def make_key(private: Path, *, comment: str) -> None:
-    """Write an ed25519 pair: the private half with mode 0600, the public one beside it as <name>.pub."""
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    private.with_name(private.name + ".pub").write_bytes(public + f" {comment}\n".encode())
-    half = private.with_name(private.name + ".part")
-    half.touch(mode=0o600)
-    half.write_bytes(secret)
-    half.rename(private)

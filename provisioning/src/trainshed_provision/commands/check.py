@@ -61,6 +61,6 @@ def _from_inside(spec: VmSpec, folder: Folder) -> list[Result]:
     """Over paramiko, for the ssh program needs seconds for each command under emulation, and with our own client, which
     knows the machine's key."""
     host = testinfra.get_host("paramiko://machine", sudo=True)
-    with ssh.connect(folder.login(spec)) as client:
+    with ssh.session(folder.login(spec)) as client:
         host.backend.client = client
         return assertions.run(host, where="Q")
