@@ -1,5 +1,6 @@
 """What the tests of services and transport share: a server in this process, over each engine."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,11 @@ def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]
 @pytest.fixture
 def api(engines: Engines) -> ApiClient:
     return serve(engines)
+
+
+@pytest.fixture
+def no_stack_traces(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails the test when the server met an error of its own."""
+    with caplog.at_level(logging.ERROR, logger="trainshed"):
+        yield
+    assert [record.getMessage() for record in caplog.records] == []
