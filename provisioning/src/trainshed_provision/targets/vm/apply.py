@@ -18,6 +18,7 @@ from trainshed_provision.targets.vm.image import Image
 from trainshed_provision.targets.vm.qemu import UEFI_VARIABLES
 
 STOP_SECONDS = 90.0  # a shutdown takes 10-20 s under emulation
+ASK_AGAIN_SECONDS = 10.0
 POLL_SECONDS = 0.1
 
 
@@ -103,15 +104,17 @@ def _wait(job: Job, undo: ExitStack) -> None:
 
 
 def _stop(job: Job, undo: ExitStack) -> None:
-    """Ask, wait, and pull the plug when the machine does not hear."""
-    with suppress(ShedError):  # a QEMU that does not answer is killed below, after the same wait
-        job.engine.power_down(job.folder)
+    """Ask until it hears (a machine that still boots does not), and pull the plug when it never does."""
     late = time.monotonic() + STOP_SECONDS
-    while job.engine.running(job.folder):
-        if time.monotonic() > late:
-            job.engine.kill(job.folder)
-            return
-        time.sleep(POLL_SECONDS)
+    while time.monotonic() < late:
+        with suppress(ShedError):  # a QEMU that does not answer is killed below
+            job.engine.power_down(job.folder)
+        again = time.monotonic() + ASK_AGAIN_SECONDS
+        while time.monotonic() < again:
+            if not job.engine.running(job.folder):
+                return
+            time.sleep(POLL_SECONDS)
+    job.engine.kill(job.folder)
 
 
 def _remove_machine(job: Job, undo: ExitStack) -> None:

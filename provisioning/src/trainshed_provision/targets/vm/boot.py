@@ -31,13 +31,13 @@ Report = Callable[[Stage], None]
 
 
 def wait(spec: VmSpec, folder: Folder, *, timeout: float, report: Report) -> None:
-    """Report each stage as it is reached; return when all services are healthy.
+    """Report each stage as it is reached; return when all services are healthy and ssh lets people in for credentials.
 
     Raises ShedError: UNHEALTHY after timeout seconds, FAILED when the machine ends before.
     """
     watch(
         _probes(spec, folder),
-        until=set(SERVICES),
+        until={SSH, *SERVICES},
         alive=lambda: qemu.pid(folder) is not None,
         last_words=lambda: serial_tail(folder),
         timeout=timeout,
