@@ -1,5 +1,6 @@
 """Into a machine by ssh: one key pair per machine, its host key remembered at the first visit."""
 
+import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,8 @@ def make_key(private: Path, *, comment: str) -> None:
 
 
 def _connect(login: Login) -> paramiko.SSHClient:
+    # What fails is raised; the log would print it a second time, as a stack.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     client = paramiko.SSHClient()
     login.known_hosts.touch(mode=0o600)
     client.load_host_keys(str(login.known_hosts))
