@@ -6,6 +6,7 @@ guessable secrets, and would cost a login 200 ms for nothing here.
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,13 +15,15 @@ from typing import Any
 import jwt
 
 from trainshed.domain import dates
-from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.errors import ApiError, Fault, NotFound, StoreFull
 from trainshed.domain.identity import DEFAULT_COMPANY, Identity, Role
 from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LIFETIME = 30 * 24 * 3600  # seconds a token lives when the caller does not say
 MAX_LIFETIME = 365 * 24 * 3600
@@ -140,6 +143,8 @@ class Accounts:
             self._documents.update("credentials", access_key, lambda d: d.update(last_used=now, last_used_from=address))
         except NotFound as error:  # revoked between the two
             raise ApiError(Fault.INVALID_CREDENTIALS) from error
+        except StoreFull:  # reading goes on, and it begins with a login
+            log.warning("the disk is full: the last use of an access key is not noted")
         return self._identity(document["user"]), access_key
 
     def by_token(self, token: str) -> tuple[Identity, str]:
