@@ -14,7 +14,8 @@ def workdir(build: Path) -> Iterator[Path]:
     build.mkdir(parents=True, exist_ok=True)
     for stale in build.glob("work.*"):
         if not _alive(stale.name):
-            shutil.rmtree(stale)
+            # A program that the killed bake had started may be writing there still; what it leaves, the next bake removes.
+            shutil.rmtree(stale, ignore_errors=True)
     work = build / f"work.{os.getpid()}"
     work.mkdir()
     try:
