@@ -56,7 +56,7 @@ def test_versions_in_the_path(api: ApiClient, path: str, requested: str, actual:
         ("/v-1.0/debug.ping", (400, 2)),
         ("/v2.5.1/debug.ping", (400, 2)),
         ("/v99999.0/debug.ping", (400, 2)),
-        ("/v2.٥/debug.ping", (400, 2)),
+        ("/v2.\u0665/debug.ping", (400, 2)),
         ("/v2.5//debug.ping", (400, 2)),
         ("/v2.5/", (400, 2)),
         ("/v1.0/tasks.get_all", (400, 1)),
@@ -234,8 +234,8 @@ def test_arguments_in_the_query_string(api: ApiClient, query: str, body: bytes, 
     ],
 )
 def test_a_listing_by_query_string(api: ApiClient, query: str, names: list[str]) -> None:
-    for name, fields in {"one one": {"tags": ["a"]}, "two two": {"tags": ["b"]}}.items():
-        api.call("tasks.create", name=name, type="training", **fields)
+    for name, tag in {"one one": "a", "two two": "b"}.items():
+        api.call("tasks.create", name=name, type="training", tags=[tag])
     api.call("tasks.create", name="hidden one", type="training", system_tags=["hidden"])
     reply = api.send(f"/tasks.get_all?{query}", method="GET")
     assert sorted(task["name"] for task in reply.data["tasks"]) == names

@@ -38,7 +38,7 @@ def claims(api: ApiClient) -> Json:
 def forged(api: ApiClient, *, secret: bytes = TOKEN_SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     """The client's own token with other claims (None: without), signed anew."""
     changed = {name: value for name, value in {**claims(api), **changes}.items() if value is not None}
-    return "Bearer " + jwt.encode(changed, None if algorithm == "none" else secret, algorithm=algorithm)
+    return "Bearer " + jwt.encode(changed, "" if algorithm == "none" else secret, algorithm=algorithm)
 
 
 # the first login

@@ -58,24 +58,24 @@ class Projects:
         project = self.get(identity, project_id)
         checks.writable(project)
         changed = {name: fields[name] for name in _FIELDS if name in fields}
-        if "name" in fields:
-            changed["name"] = self._new_name(identity, project, fields["name"])
         changed["last_update"] = self._now()
+        name = self._new_name(identity, project, fields["name"]) if "name" in fields else None
 
         def change(document: Document) -> None:
-            if "name" in changed:
-                _rename_part(document, len(project["path"]), changed["name"].rsplit("/", 1)[-1])
+            if name is not None:
+                # The one part alone: those above it may be renamed at the same time.
+                _rename_part(document, len(project["path"]), name.rsplit("/", 1)[-1])
             if document["id"] == project_id:
                 document.update(changed)
 
         # With its descendants in one step: no reader meets a child under a name that its parent no longer has.
         itself = Eq(("id",), project_id)
-        where = Or((itself, Has(("path",), project_id))) if "name" in changed else itself
+        where = itself if name is None else Or((itself, Has(("path",), project_id)))
         try:
             self._documents.update_many("projects", where, change)
         except Duplicate as error:
-            raise _taken(changed["name"]) from error
-        return changed
+            raise _taken(str(name)) from error
+        return changed if name is None else {**changed, "name": name}
 
     def descendants(self, project_ids: list[str]) -> list[str]:
         """The ids of the projects and of every project below them."""

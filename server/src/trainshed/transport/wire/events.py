@@ -1,10 +1,16 @@
 """Requests of the events service. The events themselves are ports.events.AnyEvent."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from trainshed.transport.wire.common import Request
 
 EventType = Literal["training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log"]
+# How many; what is below 1 counts as 1.
+AtMost = Annotated[int, Meta(le=2**31 - 1)]
+# Milliseconds since the epoch, in 64 bits.
+Moment = Annotated[float, Meta(ge=-9e18, le=9e18)]
 AxisKey = Literal["iter", "timestamp", "iso_time"]
 
 
@@ -38,7 +44,7 @@ class GetTaskSingleValueMetrics(OfTasks, kw_only=True):
 
 
 class ScalarHistogram(OfTask, kw_only=True):
-    samples: int | None = None
+    samples: AtMost | None = None
     key: AxisKey | None = None
     metrics: list[MetricVariants] | None = None
 
@@ -46,7 +52,7 @@ class ScalarHistogram(OfTask, kw_only=True):
 class ScalarRaw(OfTask, kw_only=True):
     metric: MetricVariants
     key: AxisKey | None = None
-    batch_size: int | None = None
+    batch_size: AtMost | None = None
     count_total: bool | None = None
     scroll_id: str | None = None
 
@@ -54,20 +60,20 @@ class ScalarRaw(OfTask, kw_only=True):
 class GetTaskEvents(OfTask, kw_only=True):
     order: Literal["asc", "desc"] | None = None
     scroll_id: str | None = None
-    batch_size: int | None = None
+    batch_size: AtMost | None = None
     event_type: EventType | None = None
     metrics: list[MetricVariants] | None = None
 
 
 class GetTaskLog(OfTask, kw_only=True):
-    batch_size: int | None = None
+    batch_size: AtMost | None = None
     navigate_earlier: bool | None = None
-    from_timestamp: float | None = None
+    from_timestamp: Moment | None = None
     order: Literal["asc", "desc"] | None = None
 
 
 class GetTaskPlots(OfTask, kw_only=True):
-    iters: int | None = None
+    iters: AtMost | None = None
     scroll_id: str | None = None
     metrics: list[MetricVariants] | None = None
     no_scroll: bool | None = None
@@ -75,7 +81,7 @@ class GetTaskPlots(OfTask, kw_only=True):
 
 class SamplesByIteration(Request, kw_only=True):
     metrics: list[TaskMetricVariants]
-    iters: int | None = None
+    iters: AtMost | None = None
     navigate_earlier: bool | None = None
     refresh: bool | None = None
     scroll_id: str | None = None
