@@ -39,7 +39,7 @@ test-sdk: ## the real clearml client against a live server
 	$(BIN)/pytest -m sdk
 
 test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
-	$(BIN)/pytest -m image
+	$(BIN)/pytest -p no:cacheprovider -m image
 
 test-all: check test-sdk test-image ## everything
 
