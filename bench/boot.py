@@ -5,7 +5,8 @@
 Boots the newest baked image and, in the same run and turn by turn, a bare image: the same base root with the same kernel and
 boot loader, without our roles. Each is a first boot. Seconds begin when GRUB hands over to the kernel; GRUB's own reading of
 kernel and initrd is in them. "booted" is the login prompt on the console, "healthy" the first good answer of all services.
-Ours is what the appliance takes until it is healthy more than the bare image takes until it has booted.
+Ours is what the appliance takes longer than the bare image takes until it has booted; below zero, the appliance serves before
+the bare image would have booted, for the server waits for neither the network nor cloud-init.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from trainshed_provision.targets.vm.image import Image
 
 TIMEOUT = 300.0
 PORTS = Ports(web=38080, api=38008, files=38081, ssh=32222)
-KERNEL, BOOTED, HEALTHY, OURS = "kernel", "booted", "healthy", "ours"
+KERNEL, BOOTED = "kernel", "booted"
 LOGIN = b"login: "
 
 Run = dict[str, float]  # name of a row to seconds
@@ -67,7 +68,8 @@ def measure(ours: Image, bare: Image, state: Path) -> Run:
         "appliance, booted": full[BOOTED],
         **{f"appliance, {name} healthy": full[name] for name in SERVICES},
         "appliance, all healthy": healthy,
-        "of it ours": healthy - plain[BOOTED],
+        "ours, of booted": full[BOOTED] - plain[BOOTED],
+        "ours, of healthy": healthy - plain[BOOTED],
     }
 
 
