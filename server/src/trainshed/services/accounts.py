@@ -21,7 +21,7 @@ from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import And, Eq
+from trainshed.ports.query import And, Eq, Sort
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ class Accounts:
         return pair
 
     def credentials(self, user: str) -> list[Document]:
-        """The user's access keys, without anything secret."""
-        return self._documents.find("credentials", Eq(("user",), user))
+        """The user's access keys, oldest first."""
+        return self._documents.find("credentials", Eq(("user",), user), sort=(Sort(("created",)),))
 
     def relabel_credentials(self, user: str, access_key: str, label: str) -> None:
         """Raises INVALID_ACCESS_KEY unless the key is the user's own."""
