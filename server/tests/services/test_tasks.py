@@ -241,6 +241,7 @@ MOVES = {
 }
 
 
+@pytest.mark.parametrize("engines", ["memory"], indirect=True)
 @pytest.mark.parametrize("new", MOVES)
 @pytest.mark.parametrize("old", Status)
 def test_every_change_of_status(api: ApiClient, engines: Engines, old: Status, new: Status) -> None:

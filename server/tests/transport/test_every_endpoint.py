@@ -11,7 +11,7 @@ from trainshed.transport.version import API
 
 pytestmark = pytest.mark.parametrize("engines", ["sqlite"], indirect=True)
 EVERY_ENDPOINT = pytest.mark.parametrize(("name", "entry"), ENDPOINTS.items(), ids=ENDPOINTS)
-JUNK: tuple[Any, ...] = (True, -1, 10**30, 1.5, "", "\0", [None], [[{}]], {"a": None}, {"": {"": 1}})
+JUNK: tuple[Any, ...] = (True, 10**30, 1.5, "\0", [None], [[{}]], {"a": None})
 
 
 @EVERY_ENDPOINT

@@ -118,6 +118,7 @@ def test_a_wrong_secret_and_a_wrong_key_look_the_same(api: ApiClient) -> None:
     ],
     ids=str,
 )
+@pytest.mark.parametrize("engines", ["memory"], indirect=True)
 @pytest.mark.usefixtures("no_stack_traces")
 def test_tokens_that_are_not_ours(api: ApiClient, changes: Json) -> None:
     assert pair_of(api, forged(api, **changes)) == (401, 30)
