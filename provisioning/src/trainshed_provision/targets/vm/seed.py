@@ -9,8 +9,6 @@ from trainshed_provision.spec import VmSpec
 
 USER_DATA = """\
 #cloud-config
-# sudo looks its own host name up, and nobody but /etc/hosts knows it: without this each call waits for a time-out of DNS.
-manage_etc_hosts: localhost
 users:
   - name: admin
     lock_passwd: true
