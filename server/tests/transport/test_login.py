@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
 from trainshed.bootstrap import Engines, build_services
@@ -217,6 +218,39 @@ def test_the_keys_of_others_are_out_of_reach(api: ApiClient) -> None:
     assert api.error("auth.revoke_credentials", access_key=theirs) == (400, 75)
     assert api.error("auth.edit_credentials", access_key=theirs, label="mine") == (400, 75)
     assert other.error("users.get_current_user") == (200, 0)
+
+
+# acting as another
+
+
+def as_other(
+    api: ApiClient, user: str, endpoint: str = "users.get_current_user", **fields: Any
+) -> tuple[tuple[int, int], Any]:
+    headers = {"X-ClearML-Impersonate-As": user}
+    reply = api.send(f"/{endpoint}", msgspec.json.encode(fields), headers=headers)
+    return reply.pair, reply.data
+
+
+def test_an_administrator_acts_as_another_user(api: ApiClient) -> None:
+    other = serve(api.engines, role=Role.USER).user
+    pair, data = as_other(api, other)
+    assert (pair, data["user"]["id"], data["user"]["role"]) == ((200, 0), other, "user")
+    _, data = as_other(api, other, "tasks.create", name="theirs", type="training")
+    assert api.call("tasks.get_by_id", task=data["id"])["task"]["user"] == other
+    _, data = as_other(api, other, "auth.login")
+    owner = api.authorized("Bearer " + data["token"])
+    assert owner.call("users.get_current_user")["user"]["id"] == other
+    assert as_other(owner, api.user)[0] == (400, 6)
+
+
+@pytest.mark.parametrize("role", [Role.SUPERUSER, Role.USER, Role.ANNOTATOR, Role.GUEST])
+def test_nobody_else_may(api: ApiClient, role: Role) -> None:
+    assert as_other(serve(api.engines, role=role), api.user)[0] == (400, 6)
+
+
+@pytest.mark.parametrize("user", ["none", "\0", "x" * 10_000])
+def test_a_user_that_is_not_there(api: ApiClient, user: str) -> None:
+    assert as_other(api, user)[0] == (400, 6)
 
 
 # what is kept

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_LIFETIME = 30 * 24 * 3600  # seconds a token lives when the caller does not say
 MAX_LIFETIME = 365 * 24 * 3600
+_MAY_IMPERSONATE = frozenset({Role.SYSTEM, Role.ROOT, Role.ADMIN})
 _ALGORITHM = "HS256"
 _KEY_BYTES = 15  # 20 characters: an access key is a name, not a secret
 _SECRET_BYTES = 32
@@ -158,6 +159,15 @@ class Accounts:
         except (KeyError, ValueError, TypeError) as error:
             raise ApiError(Fault.INVALID_TOKEN) from error
         return identity, str(claims.get("key", ""))
+
+    def impersonate(self, identity: Identity, user_id: str) -> Identity:
+        """The other user, when the caller may act as one. Raises IMPERSONATION_ERROR."""
+        if identity.role not in _MAY_IMPERSONATE:
+            raise ApiError(Fault.IMPERSONATION_ERROR)
+        user = self._documents.get("users", user_id)
+        if user is None or user["company"] != identity.company:
+            raise ApiError(Fault.IMPERSONATION_ERROR, "no such user")
+        return self._identity(user_id)
 
     def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
         """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""

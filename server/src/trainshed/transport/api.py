@@ -9,7 +9,7 @@ from flask import Flask, Request, Response, request
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
 from trainshed.transport import body, version
-from trainshed.transport.auth import Login, authenticate
+from trainshed.transport.auth import Login, authenticate, impersonate
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
 from trainshed.transport.table import ENDPOINTS, Entry
@@ -87,6 +87,7 @@ def _call(services: Services, http: Request, entry: Entry, asked: tuple[int, int
     login: Login | None = None
     if entry.login:
         login = authenticate(services.accounts, http.headers.get("Authorization"), address=http.remote_addr or "")
+        login = impersonate(services.accounts, login, http.headers.get("X-ClearML-Impersonate-As"))
     raw = body.read(http)
     arguments = {} if entry.batch else body.arguments(http, raw)
     call = Call(

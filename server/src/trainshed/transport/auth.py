@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
@@ -36,6 +36,11 @@ def authenticate(accounts: Accounts, header: str | None, *, address: str) -> Log
         identity, key = accounts.by_credentials(access_key, secret_key, address=address)
         return Login(identity, access_key=key)
     raise ApiError(Fault.BAD_AUTH_TYPE)
+
+
+def impersonate(accounts: Accounts, login: Login, user: str | None) -> Login:
+    """The same login, acting as the user that the caller's header names, if it names one."""
+    return replace(login, identity=accounts.impersonate(login.identity, user)) if user else login
 
 
 def _basic(value: str) -> tuple[str, str]:
