@@ -17,7 +17,7 @@ format: ## rewrite the code in the house style
 lint: ## ruff, ansible-lint, shell syntax
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	ANSIBLE_LOCALHOST_WARNING=false $(BIN)/ansible-lint --offline -q roles playbooks
+	ANSIBLE_LOCALHOST_WARNING=false $(BIN)/ansible-lint --offline --profile production -q roles playbooks
 	sh -n bootstrap
 
 types: ## mypy, strict
