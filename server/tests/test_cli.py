@@ -8,8 +8,11 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from queue import Queue
+from urllib.error import HTTPError
 
 import msgspec
 import pytest
@@ -185,6 +188,34 @@ def test_what_was_acknowledged_outlives_a_kill(server: LiveServer) -> None:
         assert call(server, "events.get_task_log", keys, asked)["total"] == sent
         curve = call(server, "events.scalar_metrics_iter_histogram", keys, asked)["m"]["v"]
         assert curve["y"] == [float(n) for n in range(sent)]
+
+
+def test_a_stop_lets_running_requests_end(server: LiveServer) -> None:
+    keys = first_keys(server)
+    task = call(server, "tasks.create", keys, b'{"name": "busy", "type": "training"}')["id"]
+    event = msgspec.json.encode({"type": "log", "task": task, "msg": "line", "timestamp": 1})
+    acknowledged: Queue[None] = Queue()
+
+    def report_until_refused() -> str:
+        while True:
+            try:
+                call(server, "events.add_batch", keys, event)
+            except HTTPError as error:
+                return f"answered {error.code}"
+            except OSError:
+                return "not answered"
+            acknowledged.put(None)
+
+    with ThreadPoolExecutor(8) as pool:
+        ends = [pool.submit(report_until_refused) for _ in range(8)]
+        for _ in range(50):
+            acknowledged.get(timeout=30)
+        assert server.stop() == 0
+        assert {end.result() for end in ends} == {"not answered"}
+    assert "Traceback" not in server.log()
+    server.start()
+    total = call(server, "events.get_task_log", keys, msgspec.json.encode({"task": task}))["total"]
+    assert total >= 50 + acknowledged.qsize()
 
 
 def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ times the memory. Its worker class takes any number: hence the names with an und
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
 from granian import _futures, _granian
 from granian.http import HTTP1Settings
 from granian.wsgi import _callback_wrapper
+from werkzeug.wsgi import ClosingIterator
 
 WsgiApp = Callable[..., Any]
 
@@ -27,6 +29,7 @@ _IDLE_SECONDS = 30
 _BACKPRESSURE = 512  # requests that may wait for a thread before connections are left in the backlog
 _NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
 _NO_METRICS = (None, None)
+_STOP_SECONDS = 10.0  # that running requests get to end before the process does
 
 
 class PortInUseError(Exception):
@@ -55,12 +58,40 @@ def check_free(host: str, port: int) -> None:
             raise
 
 
+class _Counted:
+    """An application that knows how many of its requests run, streamed replies included."""
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self._count(1)
+        try:
+            reply = self._app(environ, start_response)
+        except BaseException:
+            self._count(-1)
+            raise
+        return ClosingIterator(reply, lambda: self._count(-1))
+
+    def wait(self, seconds: float) -> None:
+        """Return when no request runs, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running == 0, seconds)
+
+    def _count(self, by: int) -> None:
+        with self._changed:
+            self._running += by
+            self._changed.notify_all()
+
+
 class Listener:
     """One application on one port, served by threads of this process from start() to stop()."""
 
     def __init__(self, *, number: int, host: str, port: int, app: WsgiApp) -> None:
         self._signal = _granian.WorkerSignal()
-        self._app = app
+        self._app = _Counted(app)
         self._loop = asyncio.new_event_loop()
         self._worker = _WSGIWorker(
             number,
@@ -85,6 +116,7 @@ class Listener:
         self._worker.serve_mtr(scheduler, self._loop, self._signal)
 
     def stop(self) -> None:
-        """Stop accepting and let the running requests end."""
+        """Stop accepting and let the running requests end, in _STOP_SECONDS at most."""
         self._signal.set()
+        self._app.wait(_STOP_SECONDS)
         self._loop.close()
