@@ -1,13 +1,9 @@
 """How JSON values are found and compared: the rules that every Documents engine shares."""
 
 import re
-from functools import lru_cache
 from typing import Any
 
-from trainshed.domain.errors import InvalidRegex
-
 _INT64 = range(-(2**63), 2**63)
-MAX_PATTERN = 10_000  # characters of a regular expression: compiling a million takes seconds and a hundred megabytes
 _LENGTH_DIGITS = 6  # room for runs of up to 999,999 digits
 
 # (rank, value): numbers before strings before booleans, and never equal across those.
@@ -49,14 +45,3 @@ def natural_key(text: str) -> str:
 def _sized(run: re.Match[str]) -> str:
     digits = run[1]
     return f"0{len(digits):0{_LENGTH_DIGITS}}{digits}"
-
-
-@lru_cache(maxsize=512)
-def compile_regex(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
-    """The compiled pattern. Raises InvalidRegex."""
-    if len(pattern) > MAX_PATTERN:
-        raise InvalidRegex(f"longer than {MAX_PATTERN} characters")
-    try:
-        return re.compile(pattern, re.IGNORECASE if ignore_case else 0)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise InvalidRegex(f"{pattern!r}: {error}") from error

@@ -258,7 +258,7 @@ class DocumentsConformance:
         many = (*map(str, range(40_000)), *wanted)
         assert found(documents, In(VALUE, many)) == [VALUES.index(value) for value in wanted]
 
-    @pytest.mark.parametrize("pattern", ["(", "[a", "*", "(?P<n", "a{99999999999999999999}"])
+    @pytest.mark.parametrize("pattern", ["(", "[a", "*", "(?P<n", "a{1001}"])
     def test_a_bad_pattern_is_named(self, documents: Documents, pattern: str) -> None:
         where = Not(Or((And((Regex(VALUE, pattern),)), Exists(VALUE))))
         calls: list[Callable[[], object]] = [

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, assert_never
 
-from trainshed.domain.values import Key, compile_regex, natural_key, sort_key, walk
+from trainshed.domain.values import Key, natural_key, sort_key, walk
 from trainshed.ports.documents import Document
+from trainshed.ports.patterns import compile_pattern
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Range, Regex, Scalar, Sort
 
 
@@ -17,7 +18,7 @@ def validate(where: Filter) -> None:
         case Not(part):
             validate(part)
         case Regex(_, pattern, ignore_case):
-            compile_regex(pattern, ignore_case=ignore_case)
+            compile_pattern(pattern, ignore_case=ignore_case)
 
 
 def matches(document: Document, where: Filter) -> bool:
@@ -42,7 +43,7 @@ def _holds(value: Any, where: Eq | In | Range | Regex | Exists | Has) -> bool:
         case Range():
             return _in_range(sort_key(value), where)
         case Regex(_, pattern, ignore_case):
-            return isinstance(value, str) and bool(compile_regex(pattern, ignore_case=ignore_case).search(value))
+            return isinstance(value, str) and bool(compile_pattern(pattern, ignore_case=ignore_case).search(value))
         case Exists():
             return value is not None
         case Has(_, wanted, key):

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from trainshed.domain.values import compile_regex
+from trainshed.ports.patterns import compile_pattern
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Path, Range, Regex, Scalar, Sort
 
 FALSE, TRUE = b"\x00", b"\x01"
@@ -68,7 +68,7 @@ class Compiler:
             case Range():
                 return self._range(where)
             case Regex(path, pattern, ignore_case):
-                compile_regex(pattern, ignore_case=ignore_case)
+                compile_pattern(pattern, ignore_case=ignore_case)
                 return _wrapped("matches(?, ?, {})", self.scalar(path), pattern, ignore_case)
             case Exists(path):
                 return _wrapped("NOT {}", self._missing(path))

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from trainshed.adapters.sqlite.compile import FALSE, TRUE
-from trainshed.domain.values import compile_regex, natural_key, walk
+from trainshed.domain.values import natural_key, walk
+from trainshed.ports.patterns import compile_pattern
 
 
 def register(connection: sqlite3.Connection) -> None:
@@ -45,7 +46,7 @@ def _there(body: str, path: str) -> bool:
 
 
 def _matches(pattern: str, ignore_case: int, value: Any) -> bool:
-    return isinstance(value, str) and bool(compile_regex(pattern, ignore_case=bool(ignore_case)).search(value))
+    return isinstance(value, str) and bool(compile_pattern(pattern, ignore_case=bool(ignore_case)).search(value))
 
 
 def _natural_key(value: Any) -> Any:
