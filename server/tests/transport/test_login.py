@@ -243,6 +243,11 @@ def test_an_administrator_acts_as_another_user(api: ApiClient) -> None:
     assert as_other(owner, api.user)[0] == (400, 6)
 
 
+def test_nobody_rises_by_acting_as_another(api: ApiClient) -> None:
+    assert as_other(api, serve(api.engines, role=Role.ROOT).user)[0] == (400, 6)
+    assert as_other(api, serve(api.engines, role=Role.ADMIN).user)[0] == (200, 0)
+
+
 @pytest.mark.parametrize("role", [Role.SUPERUSER, Role.USER, Role.ANNOTATOR, Role.GUEST])
 def test_nobody_else_may(api: ApiClient, role: Role) -> None:
     assert as_other(serve(api.engines, role=role), api.user)[0] == (400, 6)

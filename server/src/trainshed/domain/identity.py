@@ -18,6 +18,11 @@ class Role(StrEnum):
     ANNOTATOR = "annotator"
     GUEST = "guest"
 
+    def outranks(self, other: "Role") -> bool:
+        """Whether this role is the more powerful one."""
+        order = list(Role)
+        return order.index(self) < order.index(other)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:

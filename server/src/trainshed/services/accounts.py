@@ -161,13 +161,16 @@ class Accounts:
         return identity, str(claims.get("key", ""))
 
     def impersonate(self, identity: Identity, user_id: str) -> Identity:
-        """The other user, when the caller may act as one. Raises IMPERSONATION_ERROR."""
+        """The other user, when the caller may act as one and gains nothing by it. Raises IMPERSONATION_ERROR."""
         if identity.role not in _MAY_IMPERSONATE:
             raise ApiError(Fault.IMPERSONATION_ERROR)
         user = self._documents.get("users", user_id)
         if user is None or user["company"] != identity.company:
             raise ApiError(Fault.IMPERSONATION_ERROR, "no such user")
-        return self._identity(user_id)
+        other = self._identity(user_id)
+        if other.role.outranks(identity.role):
+            raise ApiError(Fault.IMPERSONATION_ERROR, "that user may do more than the caller")
+        return other
 
     def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
         """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""
