@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +14,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trainshed_provision.errors import Exit, ShedError
 
+RETRY_SECONDS = 1.0
 CONNECT_SECONDS = 60.0  # a handshake takes up to 20 s under software emulation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """Where and as whom. key: private key file. known_hosts: written at the first visit, checked at the next."""
+    """Where and as whom. key: private key file. known_hosts: written at the first visit, checked at the next.
+
+    patience: seconds to go on trying when nobody answers.
+    """
 
     port: int
     key: Path
     known_hosts: Path
     host: str = "127.0.0.1"
     user: str = "admin"
+    patience: float = 30.0
 
     def argv(self, *command: str) -> list[str]:
         """The same by the ssh program, for a person to type."""
@@ -51,7 +57,7 @@ def run(login: Login, argv: Sequence[str], *, timeout: float = 120.0) -> str:
 def session(login: Login) -> Iterator[paramiko.SSHClient]:
     """A session that checks the host key. Raises ShedError(FAILED) when it cannot be had or breaks off."""
     try:
-        with _connect(login) as client:
+        with _connect_patiently(login) as client:
             yield client
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise ShedError(
@@ -73,6 +79,20 @@ def make_key(private: Path, *, comment: str) -> None:
     half.touch(mode=0o600)
     half.write_bytes(secret)
     half.rename(private)
+
+
+def _connect_patiently(login: Login) -> paramiko.SSHClient:
+    """Connect, and try again where nobody answers or the answer breaks off: sshd restarts while a machine sets itself up."""
+    late = time.monotonic() + login.patience
+    while True:
+        try:
+            return _connect(login)
+        except (paramiko.AuthenticationException, paramiko.BadHostKeyException):
+            raise
+        except (OSError, EOFError, paramiko.SSHException):
+            if time.monotonic() > late:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 def _connect(login: Login) -> paramiko.SSHClient:
