@@ -185,7 +185,7 @@ def test_unknown_and_public_projects(api: ApiClient, engines: Engines) -> None:
         ({"parent": ["none"]}, []),
         ({"name": "^a/"}, ["a/b", "a/b/c"]),
         ({"name": "b"}, ["a/b", "a/b/c"]),
-        ({"name": "^other\\Z"}, ["other"]),
+        ({"name": "^other$"}, ["other"]),
         ({"basename": "^b$"}, ["a/b"]),
         ({"search_hidden": True}, ["a", "a/b", "a/b/c", "hid", "other"]),
         ({"name": "hid"}, []),
