@@ -116,7 +116,9 @@ def fetch(
     extra: Filter = EVERYTHING,
 ) -> Listed:
     """Answer a listing. extra: a further condition that the service knows of."""
-    where = And((visible(identity), condition(entity, arguments), extra))
+    mine = arguments.get("allow_public") is False
+    seen = Eq(("company",), identity.company) if mine else visible(identity)
+    where = And((seen, condition(entity, arguments), extra))
     sort = order(arguments.get("order_by"))
     if _conditions(where) + len(sort) > MAX_CONDITIONS:
         raise ApiError(Fault.VALIDATION_ERROR, f"at most {MAX_CONDITIONS} conditions")

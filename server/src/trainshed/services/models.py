@@ -13,7 +13,7 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
 from trainshed.ports.query import EVERYTHING, Eq, Filter, In
-from trainshed.services import checks, listing
+from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
 
@@ -59,6 +59,10 @@ class Models:
             extra = In(("project",), tuple(self._projects.descendants(wanted)))
             arguments = {name: value for name, value in arguments.items() if name != "project"}
         return listing.fetch(self._documents, self._cache, listing.MODELS, identity, arguments, extra=extra)
+
+    def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
+        """As find, with references as objects."""
+        return joins.find(self._documents, joins.MODELS, identity, arguments, self.find)
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
         """Add a model; return its id. Raises for a project or task that is not there."""

@@ -13,7 +13,7 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In
-from trainshed.services import checks, listing
+from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
 
 DEVELOPMENT = "development"
@@ -63,6 +63,10 @@ class Tasks:
             extra = In(("project",), tuple(self._projects.descendants(wanted)))
             arguments = {name: value for name, value in arguments.items() if name != "project"}
         return listing.fetch(self._documents, self._cache, listing.TASKS, identity, arguments, extra=extra)
+
+    def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
+        """As find, with references as objects."""
+        return joins.find(self._documents, joins.TASKS, identity, arguments, self.find)
 
     # writing
 

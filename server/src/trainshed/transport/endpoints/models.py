@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trainshed.ports.documents import Document
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
 from trainshed.transport.fields import listing, sent
@@ -16,6 +17,15 @@ def get_by_id(call: Call, request: wire.GetById) -> Reply:
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
     return listed("models", call.services.models.find(call.identity, listing(request, call.arguments)))
+
+
+def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
+    found = call.services.models.find_joined(call.identity, listing(request, call.arguments))
+    return listed("models", found, _with_stats) if request.include_stats else listed("models", found)
+
+
+def _with_stats(model: Document) -> Document:
+    return {**model, "stats": {"labels_count": len(model.get("labels") or {})}}
 
 
 def create(call: Call, request: wire.Create) -> Reply:

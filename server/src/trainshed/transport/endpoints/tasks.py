@@ -25,6 +25,10 @@ def get_all(call: Call, request: wire.GetAll) -> Reply:
     return listed("tasks", call.services.tasks.find(call.identity, listing(request, call.arguments)))
 
 
+def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
+    return listed("tasks", call.services.tasks.find_joined(call.identity, listing(request, call.arguments)))
+
+
 def create(call: Call, request: wire.Create) -> Reply:
     return {"id": call.services.tasks.create(call.identity, sent(request))}
 

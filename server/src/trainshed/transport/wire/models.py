@@ -32,6 +32,11 @@ class GetAll(Listing, kw_only=True):
     include_subprojects: bool | None = None
 
 
+class GetAllEx(GetAll, kw_only=True):
+    allow_public: bool | None = None
+    include_stats: bool | None = None
+
+
 class Create(Request, kw_only=True):
     uri: str
     name: str

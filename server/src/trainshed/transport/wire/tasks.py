@@ -168,6 +168,10 @@ class GetAll(Listing, kw_only=True):
     include_subprojects: bool | None = None
 
 
+class GetAllEx(GetAll, kw_only=True):
+    allow_public: bool | None = None
+
+
 class Ping(Request, kw_only=True):
     task: str
 
