@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trainshed.adapters.memory.documents import MemoryDocuments
 from trainshed.adapters.sqlite.documents import SqliteDocuments
-from trainshed.ports.documents import Document
+from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Range, Regex, Sort
 from trainshed.ports.query import Path as Keys
 
@@ -83,6 +83,15 @@ def kinds(values: list[Any]) -> list[tuple[bool, Any]]:
     return [(isinstance(value, bool), value) for value in values]
 
 
+def tallied(engine: Documents, path: Keys, where: Filter) -> dict[Any, int]:
+    return {(type(t.values[0]) is bool, *t.values): t.count for t in engine.tally("tasks", [path, ("name",)], where)}
+
+
+def entries(engine: Documents, path: Keys, where: Filter, depth: int) -> set[Any]:
+    rows = engine.entries("tasks", path, where, depth=depth, fields=["a"])
+    return {(*row, type(row[-1]) is bool) for row in rows}
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(BODIES, max_size=8), st.lists(st.tuples(FILTERS, SORTS, PAGES, PATHS), min_size=1, max_size=6))
 def test_engines_agree(
@@ -96,6 +105,9 @@ def test_engines_agree(
         )
         assert sqlite.count("tasks", where) == memory.count("tasks", where)
         assert kinds(sqlite.distinct("tasks", path, where)) == kinds(memory.distinct("tasks", path, where))
+        assert tallied(sqlite, path, where) == tallied(memory, path, where)
+        for depth in (1, 2):
+            assert entries(sqlite, path, where, depth) == entries(memory, path, where, depth)
 
 
 @settings(max_examples=60, deadline=None)

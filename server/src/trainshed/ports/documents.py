@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Sort
+from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Scalar, Sort
 
 Document = dict[str, Any]
 
@@ -24,16 +24,37 @@ class Collection:
     unique: tuple[tuple[Path, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One group of documents: the scalars they share, how many they are, and the sum of their numbers at one path."""
+
+    values: tuple[Scalar, ...]
+    count: int
+    total: float = 0.0
+
+
 _PROJECT, _UPDATED, _NAME, _COMPANY, _PARENT = ("project",), ("last_update",), ("name",), ("company",), ("parent",)
 _TAGS, _SYSTEM_TAGS, _STATUS = ("tags",), ("system_tags",), ("status",)
+_DURATION, _COMPLETED = ("active_duration",), ("completed",)
 
 # The registry of collections. Documents of one collection share a shape; its fields are described with its service.
 COLLECTIONS: dict[str, Collection] = {
     "tasks": Collection(
-        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _STATUS, ("type",), ("user",), ("created",)),
+        columns=(
+            *(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _STATUS, ("type",), ("user",), ("created",)),
+            *(_DURATION, _COMPLETED),
+        ),
         lists=(_TAGS, _SYSTEM_TAGS),
-        # The listing of a project is answered from its index alone, filters on status and tags included.
-        indexes=((_PROJECT, _UPDATED, _STATUS, _TAGS, _SYSTEM_TAGS), (_UPDATED,), (_PARENT,), (_STATUS, _UPDATED)),
+        # The listing of a project is answered from its index alone, filters on status and tags included; so are the
+        # statistics of all projects.
+        indexes=(
+            (_PROJECT, _UPDATED, _STATUS, _TAGS, _SYSTEM_TAGS),
+            (_PROJECT, _STATUS, _COMPANY, _DURATION, _SYSTEM_TAGS),
+            (_COMPLETED, _STATUS),
+            (_UPDATED,),
+            (_PARENT,),
+            (_STATUS, _UPDATED),
+        ),
     ),
     "models": Collection(
         columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("task",), ("uri",), ("ready",), ("created",)),
@@ -96,6 +117,25 @@ class Documents(Protocol):
         """The different numbers, strings and booleans at path among the documents that match, in Sort's order.
 
         Of a list, its members.
+        """
+        ...
+
+    def tally(
+        self, collection: str, by: Sequence[Path], where: Filter = EVERYTHING, *, total: Path | None = None
+    ) -> list[Tally]:
+        """The documents that match, grouped by the scalars at `by` (None for what compares with nothing); in no order.
+
+        total: the path whose numbers are summed, as floats.
+        """
+        ...
+
+    def entries(
+        self, collection: str, path: Path, where: Filter = EVERYTHING, *, depth: int = 1, fields: Sequence[str] = ()
+    ) -> list[tuple[Scalar, ...]]:
+        """The different keys of the objects at path among the documents that match; in no order.
+
+        depth: 2 means the keys with those of the objects under them. fields: each is followed by the scalars at these keys
+        of the object it names, None where that is none.
         """
         ...
 

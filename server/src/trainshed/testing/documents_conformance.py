@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trainshed.domain.errors import Duplicate, InvalidRegex, NotFound
-from trainshed.ports.documents import Document, Documents
+from trainshed.ports.documents import Document, Documents, Tally
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Path, Range, Regex, Scalar, Sort
 
 VALUE, LIST, ODD = ("x",), ("tags",), ("hyperparams", "a.\"b\\c'$[0]/", "v")
@@ -265,6 +265,8 @@ class DocumentsConformance:
             lambda: documents.find("tasks", where),
             lambda: documents.count("tasks", where),
             lambda: documents.distinct("tasks", VALUE, where),
+            lambda: documents.tally("tasks", [VALUE], where),
+            lambda: documents.entries("tasks", VALUE, where),
             lambda: documents.update_many("tasks", where, keep),
             lambda: documents.delete("tasks", where),
         ]
@@ -358,6 +360,39 @@ class DocumentsConformance:
             assert values == [1, 2, "a", "b", "c", True]
             assert values[-1] is True
             assert documents.distinct("tasks", path, Eq(path, "b")) == ["b"]
+
+    @pytest.mark.parametrize("path", [VALUE, ("name",), ODD], ids=["plain", "column", "odd"])
+    def test_tally(self, documents: Documents, path: Path) -> None:
+        put_values(documents, path, ["b", 2, "b", True, 2.0, None, [1], {"k": 1}, 2**63, "2x", False])
+        groups = documents.tally("tasks", [path], total=path)
+        counted = {(type(g.values[0]) is bool, g.values[0]): (g.count, g.total) for g in groups}
+        assert counted == {
+            (False, "b"): (2, 0.0),
+            (False, 2): (2, 4.0),
+            (True, True): (1, 0.0),
+            (False, None): (3, 0.0),
+            (False, float(2**63)): (1, float(2**63)),
+            (False, "2x"): (1, 0.0),
+            (True, False): (1, 0.0),
+        }
+
+    def test_tally_by_several_and_by_none(self, documents: Documents) -> None:
+        for number, (a, b, n) in enumerate([(1, "x", 5), (1, "x", 1.5), (1, "y", "7"), (2, "x", None)]):
+            documents.insert("tasks", {"id": str(number), "a": a, "b": b, "n": n})
+        groups = {g.values: (g.count, g.total) for g in documents.tally("tasks", [("a",), ("b",)], total=("n",))}
+        assert groups == {(1, "x"): (2, 6.5), (1, "y"): (1, 0.0), (2, "x"): (1, 0.0)}
+        assert documents.tally("tasks", [], Eq(("a",), 1), total=("n",)) == [Tally((), 3, 6.5)]
+        assert documents.tally("tasks", [], Eq(("a",), 3)) == []
+
+    @pytest.mark.parametrize("path", [("h",), ODD[:2]], ids=["plain", "odd"])
+    def test_entries(self, documents: Documents, path: Path) -> None:
+        values = [{"A": {"x": {"n": 1}, "y": "text"}, "B": {}}, {"A": {"x": {"n": 1.0}}, 'q"\\\n.': {"é": {"n": "1"}}}]
+        put_values(documents, path, [*values, None, [], {"C": [1], "D": None}, "text"])
+        assert set(documents.entries("tasks", path)) == {("A",), ("B",), ("C",), ("D",), ('q"\\\n.',)}
+        assert set(documents.entries("tasks", path, depth=2)) == {("A", "x"), ("A", "y"), ('q"\\\n.', "é")}
+        named = documents.entries("tasks", path, depth=2, fields=["n", "m"])
+        assert set(named) == {("A", "x", 1, None), ("A", "y", None, None), ('q"\\\n.', "é", "1", None)}
+        assert documents.entries("tasks", path, Eq(("id",), "none")) == []
 
     # Changes
 

@@ -1,6 +1,6 @@
 """Documents in dicts: the obvious implementation, which the conformance suite holds the others against."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
 from typing import Any
 
@@ -9,8 +9,8 @@ import msgspec
 from trainshed.adapters.memory.matching import matches, ordered, validate
 from trainshed.domain.errors import Duplicate, NotFound
 from trainshed.domain.values import sort_key, walk
-from trainshed.ports.documents import COLLECTIONS, Collection, Document
-from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Sort
+from trainshed.ports.documents import COLLECTIONS, Collection, Document, Tally
+from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Scalar, Sort
 
 
 class MemoryDocuments:
@@ -56,6 +56,28 @@ class MemoryDocuments:
             for member in value if isinstance(value, list) else [value]:
                 found[sort_key(member)] = member
         return [found[key] for key in sorted(key for key in found if key is not None)]
+
+    def tally(
+        self, collection: str, by: Sequence[Path], where: Filter = EVERYTHING, *, total: Path | None = None
+    ) -> list[Tally]:
+        groups: dict[tuple[Any, ...], Tally] = {}
+        for document in self.find(collection, where):
+            values = tuple(_scalar(walk(document, path)) for path in by)
+            group = tuple(map(sort_key, values))
+            former = groups.get(group, Tally(values, 0))
+            amount = 0.0 if total is None else _number(walk(document, total))
+            groups[group] = Tally(former.values, former.count + 1, former.total + amount)
+        return list(groups.values())
+
+    def entries(
+        self, collection: str, path: Path, where: Filter = EVERYTHING, *, depth: int = 1, fields: Sequence[str] = ()
+    ) -> list[tuple[Scalar, ...]]:
+        found: dict[tuple[Any, ...], tuple[Scalar, ...]] = {}
+        for document in self.find(collection, where):
+            for keys, value in _entries(walk(document, path), depth):
+                row = (*keys, *(_scalar(walk(value, (field,))) for field in fields))
+                found[tuple(map(sort_key, row))] = row
+        return list(found.values())
 
     def update(self, collection: str, document_id: str, change: Callable[[Document], None]) -> Document:
         with self._lock:
@@ -109,6 +131,24 @@ class MemoryDocuments:
 
 def _unique_values(document: Document, paths: tuple[Path, ...]) -> list[Any]:
     return [sort_key(walk(document, path)) for path in paths]
+
+
+def _scalar(value: Any) -> Scalar:
+    return None if isinstance(value, list | dict) else value
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def _entries(value: Any, depth: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(keys, value) for each value so many objects deep."""
+    if depth == 0:
+        yield (), value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            for keys, innermost in _entries(inner, depth - 1):
+                yield (key, *keys), innermost
 
 
 def _copy(document: Document) -> Document:

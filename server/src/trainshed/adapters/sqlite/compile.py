@@ -25,11 +25,15 @@ _INLINE_VALUES = 100
 # A key that stands in a body as it is, so that SQLite's JSON path finds it: 3.40 compares keys as they are written.
 _PLAIN_KEY = re.compile(r'[^"\\\x00-\x1f]+')
 
+# A text that stands in a body as it is, and nowhere else in another form.
+_UNESCAPED = re.compile(r"[A-Za-z0-9_ .:-]+")
+
 _SCALAR = (
     "CASE json_type({json}, {path}) WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' WHEN 'array' THEN NULL"
     " WHEN 'object' THEN NULL ELSE json_extract({json}, {path}) END"
 )
 _LIST = "CASE json_type({json}, {path}) WHEN 'array' THEN json_extract({json}, {path}) END"
+_OBJECT = "CASE json_type({json}, {path}) WHEN 'object' THEN json_extract({json}, {path}) END"
 _THERE = "ifnull(json_type({json}, {path}), 'null') <> 'null'"
 _MEMBER = "CASE member.type WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' ELSE member.atom END"
 
@@ -94,6 +98,10 @@ class Compiler:
             return Sql(self._lists[path])
         return _at(path, _LIST, "list")
 
+    def object(self, path: Path) -> Sql:
+        """An expression for the object at path as JSON text, NULL when there is none."""
+        return _at(path, _OBJECT, "object")
+
     def _one_of(self, path: Path, values: tuple[Scalar, ...]) -> Sql:
         wanted = [parameter(value) for value in values if value is not None]
         parts = [_member_of(self.scalar(path), wanted)] if wanted else []
@@ -121,7 +129,11 @@ class Compiler:
         found = _is_member(where.value) if where.key is None else _has_member(where.key, where.value)
         lists = self.list(where.path)
         text = f"EXISTS (SELECT 1 FROM json_each({lists.text}) AS member WHERE {found.text})"
-        return Sql(text, lists.parameters + found.parameters)
+        member = Sql(text, lists.parameters + found.parameters)
+        if where.path in self._lists and isinstance(where.value, str) and _UNESCAPED.fullmatch(where.value):
+            # Most lists do not even contain the text, which is seen twenty times as fast.
+            return _wrapped(f"(instr({lists.text}, ?) > 0 AND {{}})", member, where.value)
+        return member
 
     def _term(self, sort: Sort) -> Sql:
         scalar = self.scalar(sort.path)
@@ -133,6 +145,32 @@ class Compiler:
 def members_of(lists: Sql) -> Sql:
     """A query for the scalars in the lists that another query gives under the name `list`."""
     return Sql(f"SELECT {_MEMBER} FROM ({lists.text}) AS source, json_each(source.list) AS member", lists.parameters)
+
+
+def tally_of(compiler: Compiler, by: Sequence[Path], total: Path | None) -> Sql:
+    """The columns of a tally: the scalars that it groups by, the sum, the count."""
+    scalars = [compiler.scalar(path) for path in by]
+    amount = Sql("0.0")
+    if total is not None:
+        scalar = compiler.scalar(total)
+        # Texts and blobs would count with the digits that they begin with.
+        amount = Sql(f"total(CASE WHEN {scalar.text} < {_FIRST_TEXT} THEN {scalar.text} END)", scalar.parameters * 2)
+    columns = [*scalars, amount]
+    return Sql(", ".join([*(column.text for column in columns), "count(*)"]), _parameters(columns))
+
+
+def entries_of(objects: Sql, depth: int, fields: Sequence[str]) -> Sql:
+    """A query for the keys in the objects that another query gives under the name `object`."""
+    sources = ["json_each(source.object) AS level0"]
+    for level in range(1, depth):
+        above = f"level{level - 1}"
+        sources.append(f"json_each(CASE {above}.type WHEN 'object' THEN {above}.value ELSE '{{}}' END) AS level{level}")
+    last = f"level{depth - 1}"
+    inner = [_at((field,), _SCALAR, "scalar", json_text=f"{last}.value") for field in fields]
+    columns = [f"level{level}.key" for level in range(depth)]
+    columns += [f"CASE {last}.type WHEN 'object' THEN {scalar.text} END" for scalar in inner]
+    text = f"SELECT DISTINCT {', '.join(columns)} FROM ({objects.text}) AS source, {', '.join(sources)}"
+    return Sql(text, _parameters(inner) + objects.parameters)
 
 
 def page_of(page: Page) -> Sql:

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from trainshed.adapters.sqlite.compile import Sql, from_scalar, members_of, page_of
+from trainshed.adapters.sqlite.compile import Sql, entries_of, from_scalar, members_of, page_of, tally_of
 from trainshed.adapters.sqlite.connection import Database
 from trainshed.adapters.sqlite.functions import register
 from trainshed.adapters.sqlite.tables import Table
 from trainshed.domain.errors import NotFound, StoreError
-from trainshed.ports.documents import COLLECTIONS, Collection, Document
-from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Sort
+from trainshed.ports.documents import COLLECTIONS, Collection, Document, Tally
+from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Scalar, Sort
 
 
 class SqliteDocuments:
@@ -50,7 +50,7 @@ class SqliteDocuments:
     ) -> list[Document]:
         table = self._tables[collection]
         # Row numbers first and bodies after: an index may answer the first part alone, and no sort carries bodies.
-        listing = table.select("rowid", where, sort=sort, page=page_of(page))
+        listing = table.select("rowid", where, sort=sort, tail=page_of(page))
         with self._database.read() as connection:
             rows = _run(connection, listing).fetchall()
             bodies = [connection.execute(table.body_at, row).fetchone()[0] for row in rows]
@@ -68,6 +68,25 @@ class SqliteDocuments:
         both = Sql(f"{scalars.text} UNION {listed.text} ORDER BY 1", scalars.parameters + listed.parameters)
         with self._database.read() as connection:
             return [from_scalar(value) for (value,) in _run(connection, both) if value is not None]
+
+    def tally(
+        self, collection: str, by: Sequence[Path], where: Filter = EVERYTHING, *, total: Path | None = None
+    ) -> list[Tally]:
+        table = self._tables[collection]
+        group = Sql(f"GROUP BY {', '.join(str(number + 1) for number in range(len(by)))}") if by else None
+        question = table.select(tally_of(table.compiler, by, total), where, tail=group)
+        with self._database.read() as connection:
+            rows = _run(connection, question).fetchall()
+        return [Tally(tuple(map(from_scalar, values)), count, amount) for *values, amount, count in rows if count]
+
+    def entries(
+        self, collection: str, path: Path, where: Filter = EVERYTHING, *, depth: int = 1, fields: Sequence[str] = ()
+    ) -> list[tuple[Scalar, ...]]:
+        table = self._tables[collection]
+        objects = table.select(table.compiler.object(path), where, name="object")
+        with self._database.read() as connection:
+            rows = _run(connection, entries_of(objects, depth, fields)).fetchall()
+        return [tuple(map(from_scalar, row)) for row in rows]
 
     def update(self, collection: str, document_id: str, change: Callable[[Document], None]) -> Document:
         table = self._tables[collection]

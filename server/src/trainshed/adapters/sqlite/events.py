@@ -1,6 +1,6 @@
 """Events in one SQLite file: append fast, compact later, read columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -92,6 +92,15 @@ class SqliteEvents:
         with self.database.write(freeing=True) as connection:
             for owner in owners:
                 events_writing.delete(connection, owner)
+
+    def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
+        with self.database.write(freeing=True) as connection:
+            rows = events_reading.logs_before(connection, owner, before)
+            ids = [
+                log for log, body in rows if chosen is None or chosen(events_records.unpack(LogEvent, owner, body))
+            ]
+            events_writing.delete_logs(connection, owner, ids)
+        return len(ids)
 
     def compact(self) -> bool:
         with self.database.read() as connection:

@@ -1,7 +1,7 @@
 """The queries of the events database."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainshed.adapters.sqlite.events_figures import COLUMNS
@@ -93,3 +93,12 @@ def logs(
         ).fetchall()
     bodies = [body for _, _, body in page]
     return total, bodies[::-1] if earlier else bodies
+
+
+def logs_before(connection: sqlite3.Connection, owner: str, before: int | None) -> Iterator[tuple[int, bytes]]:
+    """(id, body) of the owner's console events before a moment (None: all)."""
+    return connection.execute(
+        "SELECT log.id, body FROM owner JOIN log ON log.owner = owner.id"
+        " WHERE owner.name = ? AND (? IS NULL OR timestamp < ?)",
+        (owner, before, before),
+    )

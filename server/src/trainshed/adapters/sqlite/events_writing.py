@@ -121,3 +121,9 @@ def delete(connection: sqlite3.Connection, owner: str) -> None:
     for table in ("tail", "log", "series"):
         connection.execute(f"DELETE FROM {table} WHERE owner = ?", row)  # noqa: S608 - a table's name
     connection.execute("DELETE FROM owner WHERE id = ?", row)
+
+
+def delete_logs(connection: sqlite3.Connection, owner: str, ids: list[int]) -> None:
+    """Remove these console events of the owner."""
+    connection.executemany("DELETE FROM log WHERE id = ?", [(log,) for log in ids])
+    connection.execute("UPDATE owner SET logs = logs - ? WHERE name = ?", (len(ids), owner))

@@ -15,6 +15,7 @@ def register(connection: sqlite3.Connection) -> None:
     for name, arguments, function in (
         ("scalar", 2, _scalar),
         ("list", 2, _list),
+        ("object", 2, _object),
         ("there", 2, _there),
         ("matches", 3, _matches),
         ("natural_key", 1, _natural_key),
@@ -39,6 +40,11 @@ def _scalar(body: str, path: str) -> Any:
 def _list(body: str, path: str) -> str | None:
     value = _value(body, path)
     return msgspec.json.encode(value).decode() if isinstance(value, list) else None
+
+
+def _object(body: str, path: str) -> str | None:
+    value = _value(body, path)
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else None
 
 
 def _there(body: str, path: str) -> bool:

@@ -35,16 +35,16 @@ class Table:
         *,
         name: str = "value",
         sort: Sequence[Sort] | None = None,
-        page: Sql | None = None,
+        tail: Sql | None = None,
     ) -> Sql:
-        """SELECT `what` AS `name` of the rows that match; in order when a sort is given."""
+        """SELECT `what` AS `name` of the rows that match; in order when a sort is given. tail: what comes after that."""
         what = Sql(what) if isinstance(what, str) else what
         condition = self.compiler.where(where)
         parts = [what, Sql(f'AS {name} FROM "{self.name}" WHERE'), condition]
         if sort is not None:
             parts += [Sql("ORDER BY"), self.compiler.order(sort)]
-        if page is not None:
-            parts.append(page)
+        if tail is not None:
+            parts.append(tail)
         return _statement("SELECT", parts)
 
     def delete(self, where: Filter) -> Sql:
