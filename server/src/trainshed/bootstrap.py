@@ -23,6 +23,7 @@ from trainshed.ports.events import Events
 from trainshed.services import Services
 from trainshed.services.accounts import Accounts, Announcement
 from trainshed.services.events import EventLog
+from trainshed.services.facets import Facets
 from trainshed.services.models import Models
 from trainshed.services.projects import Projects
 from trainshed.services.task_parts import TaskParts
@@ -78,6 +79,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
         ),
+        facets=Facets(documents=documents, projects=projects),
         projects=projects,
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trainshed.services.accounts import Accounts
 from trainshed.services.events import EventLog
+from trainshed.services.facets import Facets
 from trainshed.services.models import Models
 from trainshed.services.projects import Projects
 from trainshed.services.task_parts import TaskParts
@@ -15,6 +16,7 @@ class Services:
     """All use cases of one server, wired by bootstrap."""
 
     accounts: Accounts
+    facets: Facets
     projects: Projects
     tasks: Tasks
     task_parts: TaskParts

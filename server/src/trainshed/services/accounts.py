@@ -96,6 +96,11 @@ class Accounts:
             raise ApiError(Fault.INVALID_USER_ID, user_id)
         return user
 
+    def owners(self, company: str) -> list[dict[str, str]]:
+        """The company's administrators: id and name."""
+        found = self._documents.find("users", And((Eq(("company",), company), Eq(("role",), Role.ADMIN))))
+        return [{"id": user["id"], "name": user["name"]} for user in found]
+
     # access keys
 
     def create_credentials(self, user: str, *, label: str = "") -> KeyPair:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from trainshed.transport.endpoints import about, auth, events, models, projects, tasks
+from trainshed.transport.endpoints import about, auth, events, facets, models, organization, projects, tasks
 from trainshed.transport.wire import auth as auth_wire
 from trainshed.transport.wire import events as events_wire
 from trainshed.transport.wire import models as models_wire
+from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import projects as projects_wire
 from trainshed.transport.wire import tasks as tasks_wire
 from trainshed.transport.wire.common import Empty
@@ -59,9 +60,25 @@ ENDPOINTS: dict[str, Entry] = {
     "models.get_by_id": Entry(models.get_by_id, models_wire.GetById, (2, 1)),
     "models.get_by_id_ex": Entry(models.get_all_ex, models_wire.GetAllEx, (2, 11)),
     "models.set_ready": Entry(models.set_ready, models_wire.SetReady, (2, 1)),
+    "organization.get_tags": Entry(organization.get_tags, organization_wire.GetTags, (2, 8)),
+    "organization.get_user_companies": Entry(organization.get_user_companies, Empty, (2, 12)),
     "projects.create": Entry(projects.create, projects_wire.Create, (2, 1)),
     "projects.get_all": Entry(projects.get_all, projects_wire.GetAll, (2, 1)),
     "projects.get_by_id": Entry(projects.get_by_id, projects_wire.GetById, (2, 1)),
+    "projects.get_hyper_parameters": Entry(facets.get_hyper_parameters, projects_wire.GetNames, (2, 9)),
+    "projects.get_hyperparam_values": Entry(facets.get_hyperparam_values, projects_wire.GetHyperparamValues, (2, 13)),
+    "projects.get_model_metadata_keys": Entry(facets.get_model_metadata_keys, projects_wire.GetNames, (2, 17)),
+    "projects.get_model_metadata_values": Entry(
+        facets.get_model_metadata_values, projects_wire.GetModelMetadataValues, (2, 17)
+    ),
+    "projects.get_model_tags": Entry(facets.get_model_tags, projects_wire.GetTags, (2, 8)),
+    "projects.get_project_tags": Entry(facets.get_project_tags, projects_wire.GetTags, (2, 17)),
+    "projects.get_task_parents": Entry(facets.get_task_parents, projects_wire.GetTaskParents, (2, 12)),
+    "projects.get_task_tags": Entry(facets.get_task_tags, projects_wire.GetTags, (2, 8)),
+    "projects.get_unique_metric_variants": Entry(
+        facets.get_unique_metric_variants, projects_wire.GetUniqueMetricVariants, (2, 1)
+    ),
+    "projects.get_user_names": Entry(facets.get_user_names, projects_wire.GetUserNames, (2, 26)),
     "projects.update": Entry(projects.update, projects_wire.Update, (2, 1)),
     "server.info": Entry(about.info, Empty, (2, 1), login=False),
     "tasks.add_or_update_artifacts": Entry(tasks.add_or_update_artifacts, tasks_wire.AddOrUpdateArtifacts, (2, 10)),

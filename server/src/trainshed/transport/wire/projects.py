@@ -1,8 +1,10 @@
 """Requests of the projects service."""
 
+from typing import Literal
+
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import ONE_OR_MANY, Listing, Maybe, Request
+from trainshed.transport.wire.common import ONE_OR_MANY, Count, Listing, Maybe, Number, Request
 
 
 class GetAll(Listing, kw_only=True):
@@ -33,3 +35,64 @@ class Update(Request, kw_only=True):
     tags: Maybe[list[str]] = UNSET
     system_tags: Maybe[list[str]] = UNSET
     default_output_destination: Maybe[str] = UNSET
+
+
+class TagFilter(Request, kw_only=True):
+    """Which entities' tags are meant, by the tags themselves."""
+
+    tags: list[str] | None = None
+    system_tags: list[str] | None = None
+
+
+class GetTags(Request, kw_only=True):
+    include_system: bool | None = None
+    projects: list[str] | None = None
+    filter: TagFilter | None = None
+
+
+class Paged(Request, kw_only=True):
+    """A page of names or values."""
+
+    page: Number | None = None
+    page_size: Count | None = None
+
+
+class GetNames(Paged, kw_only=True):
+    project: str
+    include_subprojects: bool | None = None
+
+
+class GetHyperparamValues(Paged, kw_only=True):
+    section: str
+    name: str
+    projects: list[str] | None = None
+    allow_public: bool | None = None
+    include_subprojects: bool | None = None
+    pattern: str | None = None
+
+
+class GetModelMetadataValues(Paged, kw_only=True):
+    key: str
+    projects: list[str] | None = None
+    allow_public: bool | None = None
+    include_subprojects: bool | None = None
+
+
+class GetTaskParents(Request, kw_only=True):
+    projects: list[str] | None = None
+    tasks_state: Maybe[Literal["active", "archived"]] = UNSET
+    include_subprojects: bool | None = None
+    task_name: str | None = None
+
+
+class GetUniqueMetricVariants(Request, kw_only=True):
+    project: str | None = None
+    include_subprojects: bool | None = None
+    model_metrics: bool | None = None
+    ids: list[str] | None = None
+
+
+class GetUserNames(Request, kw_only=True):
+    projects: list[str] | None = None
+    include_subprojects: bool | None = None
+    entity: Literal["task", "model"] | None = None
