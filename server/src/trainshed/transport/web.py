@@ -12,8 +12,10 @@ def create_web_app(*, product_version: str) -> Flask:
     app = Flask("trainshed.web", static_folder=None)
     page = resources.files("trainshed.web").joinpath("index.html").read_text().replace("{version}", product_version)
 
+    # The client prints links to an experiment's page: until there is one, they lead here.
     @app.get("/")
-    def index() -> Response:
+    @app.get("/<path:_>")
+    def index(_: str = "") -> Response:
         reply = Response(page, content_type="text/html; charset=utf-8")
         reply.headers["Content-Security-Policy"] = _CSP
         reply.headers["X-Content-Type-Options"] = "nosniff"
