@@ -22,12 +22,15 @@ from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services
 from trainshed.services.accounts import Accounts, Announcement
+from trainshed.services.census import Census
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.models import Models
 from trainshed.services.projects import Projects
+from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.tasks import Tasks
+from trainshed.services.users import Users
 from trainshed.settings import Settings
 from trainshed.transport import version
 from trainshed.transport.api import create_api_app
@@ -80,6 +83,9 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
         ),
         facets=Facets(documents=documents, projects=projects),
+        census=Census(documents=documents),
+        storage=Storage(documents=documents, clock=clock),
+        users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
         projects=projects,
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),

@@ -5,13 +5,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from trainshed.testing.api import ApiClient, Json
+from trainshed.bootstrap import Engines
+from trainshed.domain.identity import Role
+from trainshed.testing.api import ApiClient, Json, serve
 from trainshed.transport.table import ENDPOINTS, Entry
 from trainshed.transport.version import API
 
 pytestmark = pytest.mark.parametrize("engines", ["sqlite"], indirect=True)
 EVERY_ENDPOINT = pytest.mark.parametrize(("name", "entry"), ENDPOINTS.items(), ids=ENDPOINTS)
 JUNK: tuple[Any, ...] = (True, 10**30, 1.5, "\0", [None], [[{}]], {"a": None})
+
+
+@pytest.fixture
+def api(engines: Engines) -> ApiClient:
+    """One who may call them all."""
+    return serve(engines, role=Role.SYSTEM)
 
 
 @EVERY_ENDPOINT

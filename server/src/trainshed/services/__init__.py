@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from trainshed.services.accounts import Accounts
+from trainshed.services.census import Census
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.models import Models
 from trainshed.services.projects import Projects
+from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.tasks import Tasks
+from trainshed.services.users import Users
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +20,9 @@ class Services:
 
     accounts: Accounts
     facets: Facets
+    census: Census
+    storage: Storage
+    users: Users
     projects: Projects
     tasks: Tasks
     task_parts: TaskParts

@@ -158,12 +158,18 @@ class Accounts:
         claims = self._claims(token)
         if any(self._cache.get(f"revoked:{claims[name]}") is not None for name in ("jti", "key") if claims.get(name)):
             raise ApiError(Fault.BLOCKED_TOKEN)
-        who = claims["identity"]
+        return self._bearer(claims["identity"]), str(claims.get("key", ""))
+
+    def _bearer(self, who: Any) -> Identity:
+        # The token says who it is; what that user may do, and whether there still is one, is asked anew.
         try:
-            identity = Identity(user=who["user"], company=who["company"], role=Role(who["role"]), name=who["user_name"])
-        except (KeyError, ValueError, TypeError) as error:
+            user_id, company = str(who["user"]), str(who["company"])
+        except (KeyError, TypeError) as error:
             raise ApiError(Fault.INVALID_TOKEN) from error
-        return identity, str(claims.get("key", ""))
+        user = self._documents.get("users", user_id)
+        if user is None:
+            raise ApiError(Fault.INVALID_TOKEN, "no such user")
+        return Identity(user=user_id, company=company, role=Role(user["role"]), name=user["name"])
 
     def impersonate(self, identity: Identity, user_id: str) -> Identity:
         """The other user, when the caller may act as one and gains nothing by it. Raises IMPERSONATION_ERROR."""
@@ -176,6 +182,13 @@ class Accounts:
         if other.role.outranks(identity.role):
             raise ApiError(Fault.IMPERSONATION_ERROR, "that user may do more than the caller")
         return other
+
+    def act_as(self, identity: Identity, user_id: str, company: str | None) -> Identity:
+        """The identity of a user of the caller's company. Raises INVALID_USER_ID."""
+        user = self.user(user_id)
+        if user["company"] != identity.company or company not in (None, identity.company):
+            raise ApiError(Fault.INVALID_USER_ID, user_id)
+        return self._identity(user_id)
 
     def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
         """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""

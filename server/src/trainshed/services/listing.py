@@ -91,6 +91,7 @@ PROJECTS = Entity(
     search=("id", "name", "description"),
     hides=True,
 )
+USERS = Entity(collection="users", patterns=("name",), lists=("id",), search=("id", "name"))
 
 
 @dataclass(frozen=True, slots=True)

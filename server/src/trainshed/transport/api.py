@@ -47,7 +47,8 @@ def _answer(services: Services, http: Request) -> Response:
         name, asked = _parse(http.path)
         endpoint = Endpoint(name, version.text(asked), version.text(min(asked, version.API)))
         entry = _look_up(name, asked)
-        return success(_call(services, http, entry, asked), endpoint)
+        data = _call(services, http, entry, asked)
+        return data if isinstance(data, Response) else success(data, endpoint)
     except ApiError as error:
         return failure(error, endpoint)
     except StoreFull:
@@ -84,10 +85,7 @@ def _look_up(name: str, asked: tuple[int, int]) -> Entry:
 
 def _call(services: Services, http: Request, entry: Entry, asked: tuple[int, int]) -> Any:
     # Who calls comes first: a stranger's body is not even read.
-    login: Login | None = None
-    if entry.login:
-        login = authenticate(services.accounts, http.headers.get("Authorization"), address=http.remote_addr or "")
-        login = impersonate(services.accounts, login, http.headers.get("X-ClearML-Impersonate-As"))
+    login = _login(services, http, entry)
     raw = body.read(http)
     arguments = {} if entry.batch else body.arguments(http, raw)
     call = Call(
@@ -101,6 +99,22 @@ def _call(services: Services, http: Request, entry: Entry, asked: tuple[int, int
         address=http.remote_addr or "",
     )
     return entry.handler(call, _request(entry, http, raw, arguments))
+
+
+def _login(services: Services, http: Request, entry: Entry) -> Login | None:
+    header = http.headers.get("Authorization")
+    if entry.login is False or (entry.login is None and not header):
+        return None
+    try:
+        login = authenticate(services.accounts, header, address=http.remote_addr or "")
+    except ApiError:
+        if entry.login:
+            raise
+        return None
+    login = impersonate(services.accounts, login, http.headers.get("X-ClearML-Impersonate-As"))
+    if login.identity.role not in entry.roles:
+        raise ApiError(Fault.ROLE_NOT_ALLOWED, login.identity.role.value)
+    return login
 
 
 def _request(entry: Entry, http: Request, raw: bytes, arguments: dict[str, Any]) -> Any:

@@ -3,36 +3,62 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from trainshed.transport.endpoints import about, auth, events, facets, models, organization, projects, tasks
+from trainshed.domain.identity import Role
+from trainshed.transport.endpoints import (
+    about,
+    auth,
+    events,
+    facets,
+    models,
+    organization,
+    projects,
+    storage,
+    tasks,
+    users,
+)
 from trainshed.transport.wire import auth as auth_wire
 from trainshed.transport.wire import events as events_wire
 from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import projects as projects_wire
+from trainshed.transport.wire import server as server_wire
+from trainshed.transport.wire import storage as storage_wire
 from trainshed.transport.wire import tasks as tasks_wire
+from trainshed.transport.wire import users as users_wire
 from trainshed.transport.wire.common import Empty
 
 
 class Entry(NamedTuple):
     """handler(call, request) -> data. request: the struct the arguments are decoded into. since: first version that has it.
 
-    login: whether the caller must be known. batch: the body is lines of JSON that the handler decodes itself.
+    login: whether the caller must be known; None: may be. batch: the body is lines of JSON that the handler decodes itself.
+    roles: who may call it, where a login is needed.
     """
 
     handler: Callable[[Any, Any], Any]
     request: type
     since: tuple[int, int]
-    login: bool = True
+    login: bool | None = True
     batch: bool = False
+    roles: frozenset[Role] = frozenset(Role)
+
+
+_ROOT = frozenset({Role.SYSTEM, Role.ROOT})
+_ADMINS = _ROOT | {Role.ADMIN}
 
 
 ENDPOINTS: dict[str, Entry] = {
     "auth.create_credentials": Entry(auth.create_credentials, auth_wire.CreateCredentials, (2, 1)),
+    "auth.create_user": Entry(auth.create_user, auth_wire.CreateUser, (2, 1), roles=_ROOT),
     "auth.edit_credentials": Entry(auth.edit_credentials, auth_wire.EditCredentials, (2, 19)),
+    "auth.edit_user": Entry(auth.edit_user, auth_wire.EditUser, (2, 1), roles=_ADMINS),
+    "auth.fixed_users_mode": Entry(auth.fixed_users_mode, Empty, (2, 1), login=False),
     "auth.get_credentials": Entry(auth.get_credentials, Empty, (2, 1)),
+    "auth.get_token_for_user": Entry(auth.get_token_for_user, auth_wire.GetTokenForUser, (2, 1), roles=_ROOT),
     "auth.login": Entry(auth.login, auth_wire.Login, (2, 1)),
     "auth.logout": Entry(auth.logout, Empty, (2, 2)),
     "auth.revoke_credentials": Entry(auth.revoke_credentials, auth_wire.RevokeCredentials, (2, 1)),
+    "auth.validate_token": Entry(auth.validate_token, auth_wire.ValidateToken, (2, 1), roles=_ROOT),
     "debug.ping": Entry(about.ping, Empty, (1, 0), login=False),
     "events.add": Entry(events.add, Empty, (2, 1)),
     "events.add_batch": Entry(events.add_batch, Empty, (2, 1), batch=True),
@@ -50,6 +76,8 @@ ENDPOINTS: dict[str, Entry] = {
     "events.scalar_metrics_iter_histogram": Entry(
         events.scalar_metrics_iter_histogram, events_wire.ScalarHistogram, (2, 1)
     ),
+    "login.logout": Entry(auth.logout, Empty, (2, 13), login=None),
+    "login.supported_modes": Entry(about.supported_modes, Empty, (2, 9), login=None),
     "models.add_or_update_metadata": Entry(models.add_or_update_metadata, models_wire.AddOrUpdateMetadata, (2, 13)),
     "models.create": Entry(models.create, models_wire.Create, (2, 1)),
     "models.delete": Entry(models.delete, models_wire.Delete, (2, 1)),
@@ -80,7 +108,14 @@ ENDPOINTS: dict[str, Entry] = {
     ),
     "projects.get_user_names": Entry(facets.get_user_names, projects_wire.GetUserNames, (2, 26)),
     "projects.update": Entry(projects.update, projects_wire.Update, (2, 1)),
+    "server.config": Entry(about.config, server_wire.Config, (2, 1), roles=_ROOT),
+    "server.endpoints": Entry(lambda call, request: _described(), Empty, (2, 1), roles=_ROOT),
+    "server.get_stats": Entry(about.get_stats, server_wire.GetStats, (2, 1), roles=_ROOT),
     "server.info": Entry(about.info, Empty, (2, 1), login=False),
+    "server.report_stats_option": Entry(about.report_stats_option, server_wire.ReportStatsOption, (2, 4)),
+    "storage.get_settings": Entry(storage.get_settings, Empty, (2, 22)),
+    "storage.reset_settings": Entry(storage.reset_settings, storage_wire.ResetSettings, (2, 31)),
+    "storage.set_settings": Entry(storage.set_settings, storage_wire.SetSettings, (2, 31)),
     "tasks.add_or_update_artifacts": Entry(tasks.add_or_update_artifacts, tasks_wire.AddOrUpdateArtifacts, (2, 10)),
     "tasks.add_or_update_model": Entry(tasks.add_or_update_model, tasks_wire.AddOrUpdateModel, (2, 13)),
     "tasks.close": Entry(tasks.close, tasks_wire.ChangeStatus, (2, 1)),
@@ -110,5 +145,27 @@ ENDPOINTS: dict[str, Entry] = {
     "tasks.stop": Entry(tasks.stop, tasks_wire.ChangeStatus, (2, 1)),
     "tasks.stopped": Entry(tasks.stopped, tasks_wire.ChangeStatus, (2, 1)),
     "tasks.update": Entry(tasks.update, tasks_wire.Update, (2, 1)),
-    "users.get_current_user": Entry(about.get_current_user, Empty, (2, 1)),
+    "users.create": Entry(users.create, users_wire.Create, (2, 1), roles=_ROOT),
+    "users.delete": Entry(users.delete, users_wire.Delete, (2, 1), roles=_ROOT),
+    "users.get_all": Entry(users.get_all, users_wire.GetAll, (2, 1)),
+    "users.get_all_ex": Entry(users.get_all, users_wire.GetAllEx, (2, 1)),
+    "users.get_by_id": Entry(users.get_by_id, users_wire.GetById, (2, 1)),
+    "users.get_current_user": Entry(users.get_current_user, Empty, (2, 1)),
+    "users.get_preferences": Entry(users.get_preferences, Empty, (2, 1)),
+    "users.set_preferences": Entry(users.set_preferences, users_wire.SetPreferences, (2, 1)),
+    "users.update": Entry(users.update, users_wire.Update, (2, 1)),
 }
+
+
+def _described() -> dict[str, Any]:
+    """The table as data."""
+    return {
+        "endpoints": {
+            name: {
+                "since": f"{entry.since[0]}.{entry.since[1]}",
+                "login": entry.login is True,
+                "roles": [role.value for role in Role if role in entry.roles],
+            }
+            for name, entry in ENDPOINTS.items()
+        }
+    }

@@ -1,10 +1,19 @@
-"""debug.*, server.*, users.*: what the server says of itself and of the caller."""
+"""debug.*, login.*, server.*: what the server says of itself."""
 
 from typing import Any
 
-from trainshed.transport import version
+from trainshed.domain import values
+from trainshed.services import listing, tasks
+from trainshed.transport import body, version
 from trainshed.transport.call import Call
+from trainshed.transport.wire import server as wire
 from trainshed.transport.wire.common import Empty
+
+_CONFIG: dict[str, Any] = {
+    "request": {"max_body_bytes": body.MAX_BODY, "max_depth": body.MAX_DEPTH},
+    "listing": {"max_rows": listing.MAX_ROWS, "max_conditions": listing.MAX_CONDITIONS},
+    "tasks": {"worker_timeout_sec": tasks.WORKER_TIMEOUT},
+}
 
 
 def ping(call: Call, request: Empty) -> dict[str, Any]:
@@ -23,9 +32,28 @@ def info(call: Call, request: Empty) -> dict[str, Any]:
     }
 
 
-def get_current_user(call: Call, request: Empty) -> dict[str, Any]:
-    """The caller."""
-    user = call.services.accounts.user(call.identity.user)
-    shown = ("id", "name", "given_name", "family_name", "role", "created")
-    described = {name: user[name] for name in shown if name in user}
-    return {"user": {**described, "company": {"id": user["company"], "name": ""}}}
+def supported_modes(call: Call, request: Empty) -> dict[str, Any]:
+    """How people log in: by access key alone. And whether this caller has done so."""
+    return {
+        "basic": {"enabled": False, "guest": {"enabled": False}},
+        "sso": {},
+        "sso_providers": [],
+        "server_errors": {"missed_es_upgrade": False, "es_connection_error": False},
+        "authenticated": call.who is not None,
+    }
+
+
+def config(call: Call, request: wire.Config) -> Any:
+    """The limits in force; path: one of them."""
+    path = request.path.split(".") if request.path else []
+    return values.walk(_CONFIG, tuple(path)) or {}
+
+
+def get_stats(call: Call, request: wire.GetStats) -> dict[str, Any]:
+    """How much there is."""
+    return call.services.census.count(call.identity)
+
+
+def report_stats_option(call: Call, request: wire.ReportStatsOption) -> dict[str, Any]:
+    """This server reports to nobody, whatever is asked for."""
+    return {"supported": False, "enabled": False, "current_version": version.product()}

@@ -1,10 +1,17 @@
 """auth.*: tokens and access keys."""
 
+import re
 from typing import Any
 
+from trainshed.domain.errors import ApiError, Fault
+from trainshed.domain.identity import Role
+from trainshed.domain.ids import new_id
 from trainshed.transport.call import Call
+from trainshed.transport.fields import sent
 from trainshed.transport.wire import auth as wire
 from trainshed.transport.wire.common import Empty
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
 
 
 def login(call: Call, request: wire.Login) -> dict[str, Any]:
@@ -48,3 +55,43 @@ def revoke_credentials(call: Call, request: wire.RevokeCredentials) -> dict[str,
     """End an access key and its tokens."""
     call.services.accounts.revoke_credentials(call.identity.user, request.access_key)
     return {"revoked": 1}
+
+
+def get_token_for_user(call: Call, request: wire.GetTokenForUser) -> dict[str, Any]:
+    """A token for another user of the company."""
+    accounts = call.services.accounts
+    identity = accounts.act_as(call.identity, request.user, request.company)
+    return {"token": accounts.issue_token(identity, lifetime=request.expiration_sec)}
+
+
+def validate_token(call: Call, request: wire.ValidateToken) -> dict[str, Any]:
+    """Whose token it is, when it is good."""
+    try:
+        identity, _ = call.services.accounts.by_token(request.token)
+    except ApiError:
+        return {"valid": False}
+    return {"valid": True, "user": identity.user, "company": identity.company}
+
+
+def create_user(call: Call, request: wire.CreateUser) -> dict[str, Any]:
+    """A new user, who has no access key yet."""
+    if not _EMAIL.match(request.email):
+        raise ApiError(Fault.INVALID_EMAIL, request.email[:100])
+    user = new_id()
+    fields = sent(request, "company", "role")
+    role = Role(request.role or Role.USER)
+    call.services.users.create(call.identity, user, fields, company=request.company, role=role)
+    return {"id": user}
+
+
+def edit_user(call: Call, request: wire.EditUser) -> dict[str, Any]:
+    """Another role; it holds from the next call of that user."""
+    if request.role is None:
+        return {"updated": 0, "fields": {}}
+    fields = call.services.users.change_role(call.identity, request.user or call.identity.user, Role(request.role))
+    return {"updated": 1, "fields": fields}
+
+
+def fixed_users_mode(call: Call, request: Empty) -> dict[str, Any]:
+    """Whether users come from a file with passwords: here they have access keys."""
+    return {"enabled": False, "server_errors": {}}
