@@ -10,6 +10,7 @@ import pytest
 from trainshed.bootstrap import Engines
 from trainshed.ports.events import SINGLE_VALUE
 from trainshed.testing.api import ApiClient, CallFailed, Json
+from trainshed.testing.reports import image, line, plot, scalar
 
 NOW_MS = 1767225600000  # where the fake clock begins
 
@@ -18,47 +19,6 @@ NOW_MS = 1767225600000  # where the fake clock begins
 def task(api: ApiClient) -> str:
     created: str = api.call("tasks.create", name="a task", type="training")["id"]
     return created
-
-
-def scalar(task: str, value: float, iteration: int = 0, **rest: Any) -> Json:
-    return {
-        "type": "training_stats_scalar",
-        "task": task,
-        "metric": "loss",
-        "variant": "train",
-        "iter": iteration,
-        "value": value,
-        "timestamp": 1000 + iteration,
-        **rest,
-    }
-
-
-def image(task: str, iteration: int, url: str, variant: str = "v") -> Json:
-    return {
-        "type": "training_debug_image",
-        "task": task,
-        "metric": "m",
-        "variant": variant,
-        "iter": iteration,
-        "url": url,
-        "timestamp": iteration,
-    }
-
-
-def plot(task: str, iteration: int, text: str = "{}", variant: str = "v") -> Json:
-    return {
-        "type": "plot",
-        "task": task,
-        "metric": "p",
-        "variant": variant,
-        "iter": iteration,
-        "plot_str": text,
-        "timestamp": iteration,
-    }
-
-
-def line(task: str, timestamp: int, msg: str) -> Json:
-    return {"type": "log", "task": task, "timestamp": timestamp, "msg": msg}
 
 
 def md5(name: str) -> str:
@@ -158,6 +118,16 @@ def test_a_missing_timestamp_is_now(api: ApiClient, task: str) -> None:
     del event["timestamp"]
     api.add_events([event])
     assert figures(api, task)["timestamp"] == NOW_MS
+
+
+def test_a_timestamp_is_cut_to_whole_milliseconds(api: ApiClient, task: str) -> None:
+    assert api.add_events([scalar(task, 1.0, 1, timestamp=1767225600000.9), scalar(task, 1.0, 2)])["added"] == 2
+    assert api.call("events.add", **line(task, 1, "x") | {"timestamp": 17.0}) == {}
+    assert api.call("events.get_task_log", task=task)["events"][0]["timestamp"] == 17
+    raw = api.call("events.get_task_events", task=task, event_type="training_stats_scalar")["events"]
+    assert [event["timestamp"] for event in raw] == [1002, 1767225600000]
+    for bad in (1e300, "1", [1]):
+        assert api.error("events.add", **scalar(task, 1.0, timestamp=bad)) == (400, 12)
 
 
 def test_reports_move_the_task_on(api: ApiClient, task: str) -> None:
@@ -307,6 +277,43 @@ def test_curves_by_name(api: ApiClient, task: str, metrics: list[Json] | None, n
     assert list(curves) == sorted(curves)
 
 
+def test_all_points_of_a_curve_are_asked_for_with_0(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, 1.0, n) for n in range(7000)])
+    for samples, points in ((0, 7000), (None, 6000)):
+        curves = api.call("events.scalar_metrics_iter_histogram", task=task, samples=samples)
+        assert len(curves["loss"]["train"]["x"]) == points
+
+
+def test_the_curves_of_several_tasks(api: ApiClient, task: str) -> None:
+    other = api.call("tasks.create", name="another", type="training")["id"]
+    api.add_events([scalar(task, 1.0, 1), scalar(other, 2.0, 2), scalar(other, 3.0, 3, metric="a")])
+    reply = api.call("events.multi_task_scalar_metrics_iter_histogram", tasks=[task, other])
+    assert reply == {
+        "metrics": {
+            "a": {"train": {other: {"name": "another", "x": [3], "y": [3.0]}}},
+            "loss": {
+                "train": {
+                    task: {"name": "a task", "x": [1], "y": [1.0]},
+                    other: {"name": "another", "x": [2], "y": [2.0]},
+                }
+            },
+        }
+    }
+    assert list(reply["metrics"]) == ["a", "loss"]
+    assert api.error("events.multi_task_scalar_metrics_iter_histogram", tasks=[task, "none"]) == (400, 101)
+    names = api.call("events.get_multi_task_metrics", tasks=[task, other])["metrics"]
+    assert names == [{"metric": "a", "variants": ["train"]}, {"metric": "loss", "variants": ["train"]}]
+    assert api.call("events.get_multi_task_metrics", tasks=[task], event_type="plot") == {"metrics": []}
+
+
+def test_the_latest_values(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, float(n), n) for n in range(150)] + [scalar(task, 1.0, SINGLE_VALUE, metric="s")])
+    variants = [{"name": "train", "last_value": 149.0, "last_100_value": 99.5}]
+    assert api.call("events.get_task_latest_scalar_values", task=task) == {
+        "metrics": [{"name": "loss", "variants": variants}]
+    }
+
+
 def test_names_of_metrics(api: ApiClient, task: str) -> None:
     api.add_events([scalar(task, 1.0, metric="b"), scalar(task, 1.0, metric="a"), plot(task, 1)])
     found = api.call("events.get_scalar_metrics_and_variants", task=task)
@@ -367,6 +374,39 @@ def test_paging_through_the_console_repeats_and_loses_nothing(api: ApiClient, ta
         seen += [event["msg"] for event in reply["events"]]
         cursor = reply["events"][-1]["timestamp"]
     assert seen == sorted((f"{n:02}" for n in range(30)), reverse=earlier)
+
+
+def test_the_console_can_be_cleared_of_what_is_old(api: ApiClient, task: str) -> None:
+    old, young = NOW_MS - 61_000, NOW_MS - 59_000
+    api.add_events([line(task, old, "old"), line(task, old, "spared") | {"metric": "m"}, line(task, young, "young")])
+
+    def texts() -> list[str]:
+        return [e["msg"] for e in api.call("events.get_task_log", task=task, order="asc")["events"]]
+
+    assert api.call("events.clear_task_log", task=task, threshold_sec=60, exclude_metrics=["m"]) == {"deleted": 1}
+    assert texts() == ["spared", "young"]
+    assert api.call("events.clear_task_log", task=task, include_metrics=["m"]) == {"deleted": 1}
+    assert api.call("events.clear_task_log", task=task) == {"deleted": 1}
+    assert texts() == []
+    assert api.error("events.clear_task_log", task="none") == (400, 101)
+
+
+def test_the_console_as_a_file(api: ApiClient, task: str) -> None:
+    api.add_events([{**line(task, 1500, "one\ntwo"), "level": "info"}, line(task, 2**62, "{level}")])
+
+    def download(**arguments: Any) -> str:
+        reply = api.send("/events.download_task_log", msgspec.json.encode({"task": task, **arguments}))
+        assert reply.headers["Content-Disposition"].startswith("attachment")
+        text: str = reply.data.decode()
+        return text
+
+    assert download() == f"1970-01-01T00:00:01.500000+00:00  info one\ntwo\n{2**62}   {{level}}\n"
+    assert download(line_format="{msg.__class__}{msg:99}|{level}") == "{msg.__class__}{msg:99}|info\n" + (
+        "{msg.__class__}{msg:99}|\n"
+    )
+    events = [msgspec.json.decode(text) for text in download(line_type="json").splitlines()]
+    assert events == api.call("events.get_task_log", task=task, order="asc")["events"]
+    assert api.error("events.download_task_log", task="none") == (400, 101)
 
 
 def test_lines_are_kept_as_they_came_and_never_replaced(api: ApiClient, task: str) -> None:
@@ -495,10 +535,85 @@ def test_raw_events_page_by_page(api: ApiClient, task: str, kind: str, order: st
     assert seen == sorted(range(7), reverse=order == "desc")
 
 
-@pytest.mark.parametrize("scroll_id", ["nonsense", "events:", "events:-1", "events:x", "events:" + "9" * 5000])
+def test_a_page_of_raw_events_begins_where_the_former_ended(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, 1.0, n, timestamp=5 + n // 4, variant=v) for n in range(10) for v in "ab"])
+    api.add_events([line(task, 6, str(n)) for n in range(9)] + [plot(task, 6), image(task, 9, "u")])
+    for order in ("asc", "desc"):
+        seen: list[Json] = []
+        scroll = None
+        while True:
+            reply = api.call("events.get_task_events", task=task, batch_size=4, order=order, scroll_id=scroll)
+            if not reply["events"]:
+                break
+            assert len(reply["events"]) <= 4
+            seen += reply["events"]
+            scroll = reply["scroll_id"]
+            if order == "asc":  # comes before the cursor, or after everything
+                api.add_events([scalar(task, 2.0, len(seen) + 100, timestamp=1)])
+        stamps = [event["timestamp"] for event in seen]
+        assert stamps == sorted(stamps, reverse=order == "desc")
+        names = [msgspec.json.encode(event) for event in seen if event["timestamp"] > 1]
+        assert len(names) == 31
+        assert sorted(event["msg"] for event in seen if event["type"] == "log") == sorted(str(n) for n in range(9))
+
+
+@pytest.mark.parametrize("endpoint", ["get_task_events", "get_scalar_metric_data", "scalar_metrics_iter_raw"])
+@pytest.mark.parametrize("scroll_id", ["nonsense", "events:", "W10=", "ICAgICA", "é" * 99, "WyJhIl0="])
 @pytest.mark.usefixtures("no_stack_traces")
-def test_a_scroll_id_of_another_kind(api: ApiClient, task: str, scroll_id: str) -> None:
-    assert api.error("events.get_task_events", task=task, scroll_id=scroll_id) == (400, 1104)
+def test_a_scroll_id_of_another_kind(api: ApiClient, task: str, scroll_id: str, endpoint: str) -> None:
+    metric: Any = {"metric": "m"} if endpoint == "scalar_metrics_iter_raw" else "m"
+    assert api.error(f"events.{endpoint}", task=task, scroll_id=scroll_id, metric=metric) == (400, 1104)
+
+
+def test_the_points_of_a_metric(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, float(n), n, metric=m) for n in range(3) for m in ("loss", "other")])
+    reply = api.call("events.get_scalar_metric_data", task=task, metric="loss", no_scroll=True)
+    assert [(e["metric"], e["iter"], e["value"]) for e in reply["events"]] == [("loss", n, float(n)) for n in range(3)]
+    assert (reply["returned"], reply["total"], "scroll_id" in reply) == (3, 3, False)
+    assert api.call("events.get_scalar_metric_data", task=task)["total"] == 6
+
+
+def test_every_point_of_a_metric_page_by_page(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, float(n), n, variant=v) for n in range(5) for v in ("a", "b", "c")])
+    api.add_events([scalar(task, 9.0, SINGLE_VALUE, variant="a"), scalar(task, 1.0, metric="other")])
+    metric = {"metric": "loss", "variants": ["a", "b"]}
+    reply = api.call("events.scalar_metrics_iter_raw", task=task, metric=metric, batch_size=4, count_total=True)
+    assert reply["total"] == 11
+    points: list[tuple[str, int, float]] = []
+    sizes = []
+    while reply["returned"]:
+        sizes.append(reply["returned"])
+        for variant, part in reply["variants"].items():
+            points += zip([variant] * len(part["x"]), part["x"], part["y"], strict=True)
+        reply = api.call("events.scalar_metrics_iter_raw", task=task, metric=metric, scroll_id=reply["scroll_id"])
+    assert sizes == [4, 4, 3]
+    assert points == [("a", SINGLE_VALUE, 9.0)] + [(v, n, float(n)) for v in "ab" for n in range(5)]
+    assert "total" not in reply
+    every = api.call("events.scalar_metrics_iter_raw", task=task, metric={"metric": "loss"}, key="timestamp")
+    assert (every["returned"], every["variants"]["b"]["x"][:2]) == (16, [1000, 1001])
+    none = api.call("events.scalar_metrics_iter_raw", task=task, metric={"metric": "none"})
+    assert (none["variants"], none["returned"]) == ({}, 0)
+
+
+# vectors
+
+
+def test_vectors(api: ApiClient, task: str) -> None:
+    vector = {"type": "training_stats_vector", "task": task, "metric": "m", "variant": "v"}
+    api.add_events([{**vector, "iter": n, "values": [n, 0.5]} for n in (2, 1)])
+    found = api.call("events.get_vector_metrics_and_variants", task=task)
+    assert found == {"metrics": [{"metric": "m", "variants": ["v"]}]}
+    found = api.call("events.vector_metrics_iter_histogram", task=task, metric="m", variant="v")
+    assert (found["iterations"], found["vectors"]) == ([1, 2], [[1.0, 0.5], [2.0, 0.5]])
+    assert api.call("events.vector_metrics_iter_histogram", task=task, metric="m", variant="w")["vectors"] == []
+
+
+def test_events_of_a_model_can_be_deleted(api: ApiClient) -> None:
+    model = api.call("models.create", name="model", uri="u")["id"]
+    api.add_events([{**scalar(model, 1.0), "model_event": True}])
+    assert api.call("events.delete_for_model", model=model) == {"deleted": True}
+    assert api.call("events.get_scalar_metrics_and_variants", task=model, model_events=True) == {"metrics": {}}
+    assert api.error("events.delete_for_model", model="none") == (400, 201)
 
 
 def test_events_can_be_deleted(api: ApiClient, task: str) -> None:

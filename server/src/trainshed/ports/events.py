@@ -4,11 +4,12 @@ The structs below are the contract's wire form at the same time: a line of a bat
 what makes ingest fast (measured: 5 M lines a CPU-second, against 0.4 M by way of dicts). Hence the tags and short names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal, Protocol
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 # The iteration that marks a single value ("Summary" metrics): no point of a curve.
@@ -31,6 +32,10 @@ class Event(msgspec.Struct, tag_field="type", kw_only=True):
     model_event: bool = False
 
 
+# Left out of replies when it was not reported: clients compare whole events.
+Optional = str | UnsetType | None
+
+
 class ScalarEvent(Event, tag="training_stats_scalar"):
     """A point of a series."""
 
@@ -48,22 +53,32 @@ class LogEvent(Event, tag="log"):
     """Console output: one or many lines."""
 
     msg: str = ""
-    level: str | None = None
-    worker: str | None = None
+    level: Optional = UNSET
+    worker: Optional = UNSET
+
+    def __post_init__(self) -> None:
+        self.level = UNSET if self.level is None else self.level
+        self.worker = UNSET if self.worker is None else self.worker
 
 
 class PlotEvent(Event, tag="plot"):
     """A figure in Plotly's JSON, kept verbatim."""
 
     plot_str: str
-    skip_validation: bool | None = None
+    skip_validation: bool | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        self.skip_validation = UNSET if self.skip_validation is None else self.skip_validation
 
 
 class ImageEvent(Event, tag="training_debug_image"):
     """A debug sample: where the file is, not the file."""
 
     url: str = ""
-    key: str | None = None
+    key: Optional = UNSET
+
+    def __post_init__(self) -> None:
+        self.key = UNSET if self.key is None else self.key
 
 
 AnyEvent = ScalarEvent | VectorEvent | LogEvent | PlotEvent | ImageEvent
@@ -193,6 +208,10 @@ class Events(Protocol):
 
     def delete(self, owners: Sequence[str]) -> None:
         """Remove every event of these owners; their space is free for new events when the call returns."""
+        ...
+
+    def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
+        """Remove the console events before a moment (None: all), of these only the chosen ones; return how many."""
         ...
 
     def compact(self) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,10 +86,25 @@ class EventLog:
             for owner, is_model in owners:
                 self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
 
-    def delete(self, identity: Identity, owner: str) -> None:
-        """Remove every event of a task. Raises INVALID_TASK_ID, NO_WRITE_PERMISSION."""
-        checks.writable(self.owner(identity, owner))
+    def delete(self, identity: Identity, owner: str, *, is_model: bool = False) -> None:
+        """Remove every event of a task or model. Raises INVALID_TASK_ID or INVALID_MODEL_ID, NO_WRITE_PERMISSION."""
+        checks.writable(self.owner(identity, owner, is_model=is_model))
         self._events.delete([owner])
+
+    def delete_logs(
+        self, identity: Identity, task: str, *, older_than: int, only: Sequence[str] | None, spared: Sequence[str]
+    ) -> int:
+        """Remove a task's console events that are older than so many seconds (0: all); return how many.
+
+        only: those of these metrics, when given. spared: not those of these. Raises as delete().
+        """
+        checks.writable(self.owner(identity, task))
+        now = int(self._clock.now().timestamp() * 1000)
+        return self._events.delete_logs(
+            task,
+            before=now - older_than * 1000 if older_than else None,
+            chosen=lambda event: (not only or event.metric in only) and event.metric not in spared,
+        )
 
     # reading
 
@@ -143,6 +158,13 @@ class EventLog:
     def logs(self, owner: str, *, limit: int, earlier: bool, from_timestamp: int | None) -> LogPage:
         """A page of the console log, ascending."""
         return self._events.logs(owner, limit=limit, earlier=earlier, from_timestamp=from_timestamp)
+
+    def all_logs(self, owner: str, *, piece: int) -> Iterator[LogEvent]:
+        """The whole console log, ascending, read a piece at a time."""
+        reached = None
+        while events := self._events.logs(owner, limit=piece, earlier=False, from_timestamp=reached).events:
+            yield from events
+            reached = events[-1].timestamp
 
     def metrics(self, owner: str, kind: Any) -> list[tuple[str, str]]:
         """The (metric, variant) names that have events of this kind."""

@@ -1,7 +1,7 @@
 """Walking through plots and debug samples iteration by iteration, newest first, over a snapshot."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -49,6 +49,11 @@ def navigate(
     return scroll_id, found
 
 
+def forget(log: EventLog, scroll_id: str) -> None:
+    """End a walk."""
+    log.cache.delete(f"samples:{scroll_id}")
+
+
 def _load(log: EventLog, scroll_id: str) -> dict[str, _Position]:
     stored = log.cache.get(f"samples:{scroll_id}")
     if stored is None:
@@ -74,10 +79,15 @@ def _step(groups: Groups, position: _Position | None, count: int, *, earlier: bo
 
 def _by_iteration(samples: list[Sample]) -> Groups:
     groups: dict[int, list[Sample]] = defaultdict(list)
-    newest: dict[str, int] = {}
-    for sample in sorted(samples, key=lambda s: -s.iter):
-        # A file that a later iteration wrote over is no sample of this one.
-        if isinstance(sample, ImageEvent) and newest.setdefault(sample.url, sample.iter) != sample.iter:
-            continue
+    for sample in newest_first(samples):
         groups[sample.iter].append(sample)
     return list(groups.items())
+
+
+def newest_first(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """By iteration, without those whose file a later iteration wrote over: it shows another sample now."""
+    newest: dict[str, int] = {}
+    for sample in sorted(samples, key=lambda s: -s.iter):
+        if isinstance(sample, ImageEvent) and newest.setdefault(sample.url, sample.iter) != sample.iter:
+            continue
+        yield sample

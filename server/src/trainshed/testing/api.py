@@ -147,6 +147,9 @@ def basic(access_key: str, secret_key: str) -> str:
 
 
 def _checked(response: TestResponse) -> Reply:
+    if "Content-Disposition" in response.headers:  # a file
+        meta = {"result_code": response.status_code, "result_subcode": 0, "endpoint": {}}
+        return Reply(response.status_code, dict(response.headers), meta, response.data)
     body = msgspec.json.decode(response.data)
     meta = body["meta"]
     assert set(body) == {"meta", "data"}

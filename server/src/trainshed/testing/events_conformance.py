@@ -393,6 +393,26 @@ class EventsConformance:
         events.add([event])
         assert events.logs(MODEL, limit=1).events == [event]
 
+    def test_what_was_not_reported_is_left_out(self, events: Events) -> None:
+        events.add([LogEvent(task=TASK, timestamp=1, level=None), plot(1, "x"), ImageEvent(task=TASK, key=None)])
+        found = [*events.logs(TASK, limit=1).events, *events.samples(TASK, "plot")]
+        found += events.samples(TASK, "training_debug_image")
+        for event in found:
+            fields = msgspec.to_builtins(event)
+            assert not {"level", "worker", "skip_validation", "key"} & set(fields)
+
+    def test_old_logs_can_be_deleted(self, events: Events) -> None:
+        events.add(log(timestamp, str(timestamp)) for timestamp in range(6))
+        events.add([log(0, "other", task=OTHER), scalar(1, 1.0)])
+        assert events.delete_logs(TASK, before=3) == 3
+        assert messages(events, limit=10) == ["3", "4", "5"]
+        assert events.delete_logs(TASK, before=5, chosen=lambda event: event.msg == "4") == 1
+        assert events.logs(TASK, limit=1).total == 2
+        assert events.delete_logs(TASK, before=None) == 2
+        assert events.delete_logs(TASK, before=None) == events.delete_logs("never there", before=None) == 0
+        assert events.logs(OTHER, limit=1).total == 1
+        assert curve(events) == {1: 1.0}
+
     # --- samples
 
     def test_samples_by_name_and_newest_first(self, events: Events) -> None:

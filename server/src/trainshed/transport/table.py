@@ -62,17 +62,35 @@ ENDPOINTS: dict[str, Entry] = {
     "debug.ping": Entry(about.ping, Empty, (1, 0), login=False),
     "events.add": Entry(events.add, Empty, (2, 1)),
     "events.add_batch": Entry(events.add_batch, Empty, (2, 1), batch=True),
-    "events.debug_images": Entry(events.debug_images, events_wire.SamplesByIteration, (2, 7)),
+    "events.clear_scroll": Entry(events.clear_scroll, events_wire.ClearScroll, (2, 18)),
+    "events.clear_task_log": Entry(events.clear_task_log, events_wire.ClearTaskLog, (2, 19)),
+    "events.debug_images": Entry(event_samples.debug_images, events_wire.SamplesByIteration, (2, 7)),
+    "events.delete_for_model": Entry(events.delete_for_model, events_wire.OfModel, (2, 22)),
     "events.delete_for_task": Entry(events.delete_for_task, events_wire.OfTask, (2, 1)),
+    "events.download_task_log": Entry(events.download_task_log, events_wire.DownloadTaskLog, (2, 1)),
+    "events.get_debug_image_sample": Entry(
+        event_samples.get_debug_image_sample, events_wire.GetDebugImageSample, (2, 12)
+    ),
+    "events.get_multi_task_metrics": Entry(events.get_multi_task_metrics, events_wire.GetTaskMetrics, (2, 28)),
+    "events.get_multi_task_plots": Entry(event_samples.get_multi_task_plots, events_wire.GetMultiTaskPlots, (2, 1)),
+    "events.get_plot_sample": Entry(event_samples.get_plot_sample, events_wire.GetPlotSample, (2, 20)),
+    "events.get_scalar_metric_data": Entry(events.get_scalar_metric_data, events_wire.GetScalarMetricData, (2, 1)),
     "events.get_scalar_metrics_and_variants": Entry(events.get_scalar_metrics_and_variants, events_wire.OfTask, (2, 1)),
     "events.get_task_events": Entry(events.get_task_events, events_wire.GetTaskEvents, (2, 1)),
+    "events.get_task_latest_scalar_values": Entry(events.get_task_latest_scalar_values, events_wire.OfTask, (2, 1)),
     "events.get_task_log": Entry(events.get_task_log, events_wire.GetTaskLog, (2, 9)),
     "events.get_task_metrics": Entry(events.get_task_metrics, events_wire.GetTaskMetrics, (2, 7)),
-    "events.get_task_plots": Entry(events.get_task_plots, events_wire.GetTaskPlots, (1, 8)),
+    "events.get_task_plots": Entry(event_samples.get_task_plots, events_wire.GetTaskPlots, (1, 8)),
     "events.get_task_single_value_metrics": Entry(
         events.get_task_single_value_metrics, events_wire.GetTaskSingleValueMetrics, (2, 20)
     ),
-    "events.plots": Entry(events.plots, events_wire.SamplesByIteration, (2, 20)),
+    "events.get_vector_metrics_and_variants": Entry(events.get_vector_metrics_and_variants, events_wire.OfTask, (2, 1)),
+    "events.multi_task_scalar_metrics_iter_histogram": Entry(
+        events.multi_task_scalar_metrics_iter_histogram, events_wire.MultiTaskScalarHistogram, (2, 1)
+    ),
+    "events.next_debug_image_sample": Entry(event_samples.next_debug_image_sample, events_wire.NextSample, (2, 12)),
+    "events.next_plot_sample": Entry(event_samples.next_plot_sample, events_wire.NextSample, (2, 20)),
+    "events.plots": Entry(event_samples.plots, events_wire.SamplesByIteration, (2, 20)),
     "events.scalar_metrics_iter_histogram": Entry(
         events.scalar_metrics_iter_histogram, events_wire.ScalarHistogram, (2, 1)
     ),

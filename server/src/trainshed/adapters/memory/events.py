@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Literal
@@ -111,6 +111,18 @@ class MemoryEvents:
         with self._lock:
             for owner in owners:
                 self._owners.pop(owner, None)
+
+    def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
+        with self._lock:
+            entry = self._peek(owner)
+            kept = [
+                event
+                for event in entry.logs
+                if not _beyond(event.timestamp, before, True) or (chosen is not None and not chosen(event))
+            ]
+            deleted = len(entry.logs) - len(kept)
+            entry.logs = kept
+        return deleted
 
     def compact(self) -> bool:
         return False

@@ -96,9 +96,7 @@ class SqliteEvents:
     def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
         with self.database.write(freeing=True) as connection:
             rows = events_reading.logs_before(connection, owner, before)
-            ids = [
-                log for log, body in rows if chosen is None or chosen(events_records.unpack(LogEvent, owner, body))
-            ]
+            ids = [log for log, body in rows if chosen is None or chosen(events_records.unpack(LogEvent, owner, body))]
             events_writing.delete_logs(connection, owner, ids)
         return len(ids)
 

@@ -1,16 +1,21 @@
 """events.*"""
 
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from flask import Response
+from msgspec import UNSET
 
+from trainshed.domain import dates
 from trainshed.domain.errors import ApiError, Fault
-from trainshed.domain.identity import Identity
-from trainshed.ports.events import AnyEvent
-from trainshed.services import sampling
+from trainshed.ports.documents import Document
+from trainshed.ports.events import AnyEvent, LogEvent, VectorEvent
+from trainshed.services import raw_events, raw_points, sampling
 from trainshed.services.events import Report
-from trainshed.services.samples import navigate
+from trainshed.services.samples import forget
 from trainshed.transport.call import Call
 from trainshed.transport.wire import events as wire
 from trainshed.transport.wire.common import Empty
@@ -20,7 +25,15 @@ Metrics = list[tuple[str, list[str] | None]]
 
 DEFAULT_LOG_BATCH = 500  # console events a page
 DEFAULT_EVENTS_BATCH = 500
-_decoder = msgspec.json.Decoder(AnyEvent)
+DEFAULT_POINTS_BATCH = 10_000
+_LOG_PIECE = 1_000  # console events that a download holds at a time
+_FIELD = re.compile(r"\{(asctime|timestamp|worker|level|msg)\}")
+_LINE_FORMAT = "{asctime} {worker} {level} {msg}"
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class _Timestamp(msgspec.Struct):
+    timestamp: float | int
 
 
 # writing
@@ -42,10 +55,27 @@ def add_batch(call: Call, request: Empty) -> Reply:
 
 def _decode(line: bytes) -> AnyEvent:
     try:
-        event: AnyEvent = _decoder.decode(line)
+        return _decode_line(line)
     except msgspec.DecodeError as error:
         raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
-    return event
+
+
+def _decode_line(line: bytes) -> AnyEvent:
+    """An event, whose timestamp may be any number: what is below a millisecond is cut off. Raises DecodeError."""
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        if not isinstance(moment := _moment(line), float):
+            raise
+        event: AnyEvent = msgspec.convert({**msgspec.json.decode(line), "timestamp": int(moment)}, AnyEvent)
+        return event
+
+
+def _moment(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line, type=_Timestamp).timestamp
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _decode_lines(body: bytes, report: Report) -> list[AnyEvent]:
@@ -62,7 +92,7 @@ def _decode_good_lines(body: bytes, report: Report) -> list[AnyEvent]:
     for line in body.split(b"\n"):
         if line.strip():
             try:
-                good.append(_decoder.decode(line))
+                good.append(_decode_line(line))
             except msgspec.DecodeError as error:
                 report.fail(str(error))
     return good
@@ -73,24 +103,48 @@ def delete_for_task(call: Call, request: wire.OfTask) -> Reply:
     return {"deleted": True}
 
 
+def delete_for_model(call: Call, request: wire.OfModel) -> Reply:
+    call.services.events.delete(call.identity, request.model, is_model=True)
+    return {"deleted": True}
+
+
 # scalars
 
 
 def scalar_metrics_iter_histogram(call: Call, request: wire.ScalarHistogram) -> Reply:
     """metric -> variant -> curve, directly as the reply's data."""
-    _check_owner(call, request)
-    axis = request.key or "iter"
-    samples = max(1, request.samples or sampling.DEFAULT_SAMPLES)
+    owned(call, request)
+    axis, samples = _axis(request)
     curves: dict[str, dict[str, Any]] = defaultdict(dict)
-    for series in call.services.events.scalars(request.task, _metrics(request.metrics)):
+    for series in call.services.events.scalars(request.task, chosen(request.metrics)):
         curves[series.metric][series.variant] = sampling.curve(series, axis=axis, samples=samples)
     return curves
 
 
+def multi_task_scalar_metrics_iter_histogram(call: Call, request: wire.MultiTaskScalarHistogram) -> Reply:
+    """metric -> variant -> task -> curve, each named after its task."""
+    axis, samples = _axis(request)
+    curves: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for task_id, task in _owners(call, request).items():
+        for series in call.services.events.scalars(task_id, chosen(request.metrics)):
+            curve = sampling.curve(series, axis=axis, samples=samples)
+            curves[series.metric][series.variant][task_id] = {**curve, "name": task["name"]}
+    return {"metrics": {metric: dict(sorted(curves[metric].items())) for metric in sorted(curves)}}
+
+
+def _axis(request: wire.ScalarHistogram | wire.MultiTaskScalarHistogram) -> tuple[str, int]:
+    samples = sampling.DEFAULT_SAMPLES if request.samples is None else request.samples
+    return request.key or "iter", samples if samples >= 0 else 1
+
+
+def _owners(call: Call, request: wire.OfTasks) -> dict[str, Document]:
+    is_model = bool(request.model_events)
+    return {owner: call.services.events.owner(call.identity, owner, is_model=is_model) for owner in request.tasks}
+
+
 def get_task_single_value_metrics(call: Call, request: wire.GetTaskSingleValueMetrics) -> Reply:
     tasks = []
-    for task_id in request.tasks:
-        owner = call.services.events.owner(call.identity, task_id, is_model=bool(request.model_events))
+    for task_id, owner in _owners(call, request).items():
         values = [
             {
                 "metric": series.metric,
@@ -98,7 +152,7 @@ def get_task_single_value_metrics(call: Call, request: wire.GetTaskSingleValueMe
                 "value": float(series.values[-1]),
                 "timestamp": int(series.timestamps[-1]),
             }
-            for series in call.services.events.single_values(task_id, _metrics(request.metrics))
+            for series in call.services.events.single_values(task_id, chosen(request.metrics))
         ]
         if values:
             tasks.append({"task": task_id, "task_name": owner["name"], "values": values})
@@ -106,7 +160,7 @@ def get_task_single_value_metrics(call: Call, request: wire.GetTaskSingleValueMe
 
 
 def get_scalar_metrics_and_variants(call: Call, request: wire.OfTask) -> Reply:
-    _check_owner(call, request)
+    owned(call, request)
     metrics: dict[str, list[str]] = defaultdict(list)
     for metric, variant in call.services.events.metrics(request.task, "training_stats_scalar"):
         metrics[metric].append(variant)
@@ -116,18 +170,74 @@ def get_scalar_metrics_and_variants(call: Call, request: wire.OfTask) -> Reply:
 def get_task_metrics(call: Call, request: wire.GetTaskMetrics) -> Reply:
     kind = request.event_type or "training_stats_scalar"
     described = []
-    for task_id in request.tasks:
-        call.services.events.owner(call.identity, task_id, is_model=bool(request.model_events))
+    for task_id in _owners(call, request):
         names = sorted({metric for metric, _ in call.services.events.metrics(task_id, kind)})
         described.append({"task": task_id, "metrics": names})
     return {"metrics": described}
 
 
+def get_multi_task_metrics(call: Call, request: wire.GetTaskMetrics) -> Reply:
+    """What the tasks have together, of one kind of events or of all that have names."""
+    kinds = [request.event_type] if request.event_type else [raw_events.SCALAR, *raw_events.SAMPLE_KINDS]
+    log = call.services.events
+    names = {name for owner in _owners(call, request) for kind in kinds for name in log.metrics(owner, kind)}
+    return {"metrics": _grouped(names)}
+
+
+def get_task_latest_scalar_values(call: Call, request: wire.OfTask) -> Reply:
+    """The last value of each curve, and the mean of its last hundred."""
+    owned(call, request)
+    metrics: dict[str, list[Reply]] = defaultdict(list)
+    for series in call.services.events.scalars(request.task, None):
+        latest = series.values[-100:]
+        variant = {"name": series.variant, "last_value": float(latest[-1]), "last_100_value": float(latest.mean())}
+        metrics[series.metric].append(variant)
+    return {"metrics": [{"name": metric, "variants": variants} for metric, variants in metrics.items()]}
+
+
 # console
 
 
+def clear_task_log(call: Call, request: wire.ClearTaskLog) -> Reply:
+    """Remove console events, those of the last threshold_sec stay."""
+    deleted = call.services.events.delete_logs(
+        call.identity,
+        request.task,
+        older_than=request.threshold_sec or 0,
+        only=request.include_metrics,
+        spared=request.exclude_metrics or (),
+    )
+    return {"deleted": deleted}
+
+
+def download_task_log(call: Call, request: wire.DownloadTaskLog) -> Response:
+    """The whole console as a file, sent while it is read."""
+    call.services.events.owner(call.identity, request.task)
+    as_json, pattern = request.line_type == "json", request.line_format or _LINE_FORMAT
+    events = call.services.events.all_logs(request.task, piece=_LOG_PIECE)
+    lines = (msgspec.json.encode(event) if as_json else _text(event, pattern).encode() for event in events)
+    name = f"task_{request.task}.log"
+    return Response(
+        (line + b"\n" for line in lines),
+        content_type="application/x-ndjson" if as_json else "text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _text(event: LogEvent, pattern: str) -> str:
+    # Not str.format: its patterns reach into objects, and ask for a million spaces.
+    return _FIELD.sub(lambda field: _field(event, field[1]), pattern)
+
+
+def _field(event: LogEvent, name: str) -> str:
+    if name == "asctime":
+        return dates.of_milliseconds(event.timestamp)
+    value = getattr(event, name)
+    return "" if value is UNSET else str(value)
+
+
 def get_task_log(call: Call, request: wire.GetTaskLog) -> Reply:
-    _check_owner(call, request)
+    owned(call, request)
     earlier = request.navigate_earlier is not False
     page = call.services.events.logs(
         request.task,
@@ -142,110 +252,106 @@ def get_task_log(call: Call, request: wire.GetTaskLog) -> Reply:
     return {"events": events, "returned": len(events), "total": page.total}
 
 
-# plots and debug samples
-
-
-def get_task_plots(call: Call, request: wire.GetTaskPlots) -> Reply:
-    """The plots of the newest `iters` iterations of each metric and variant, all in one reply."""
-    _check_owner(call, request)
-    if request.scroll_id:  # everything was in the first reply
-        return {"plots": [], "returned": 0, "total": 0, "scroll_id": request.scroll_id}
-    plots = call.services.events.samples(
-        request.task, "plot", _metrics(request.metrics), last_iterations=max(1, request.iters or 1)
-    )
-    reply: Reply = {"plots": plots, "returned": len(plots), "total": len(plots)}
-    if not request.no_scroll:
-        reply["scroll_id"] = request.task
-    return reply
-
-
-def debug_images(call: Call, request: wire.SamplesByIteration) -> Reply:
-    return _by_iteration(call, request, "training_debug_image")
-
-
-def plots(call: Call, request: wire.SamplesByIteration) -> Reply:
-    return _by_iteration(call, request, "plot")
-
-
-def _by_iteration(call: Call, request: wire.SamplesByIteration, kind: Any) -> Reply:
-    wanted: dict[str, Metrics | None] = {}
-    for item in request.metrics:
-        call.services.events.owner(call.identity, item.task, is_model=bool(request.model_events))
-        if item.metric is None:
-            wanted[item.task] = None
-        elif (chosen := wanted.setdefault(item.task, [])) is not None:
-            chosen.append((item.metric, item.variants))
-    scroll_id, found = navigate(
-        call.services.events,
-        kind,
-        wanted,
-        iterations=max(1, request.iters or 1),
-        earlier=request.navigate_earlier is not False,
-        refresh=bool(request.refresh),
-        scroll_id=request.scroll_id,
-    )
-    metrics = [
-        {"task": task, "iterations": [{"iter": iteration, "events": events} for iteration, events in groups]}
-        for task, groups in found.items()
-    ]
-    return {"scroll_id": scroll_id, "metrics": metrics}
-
-
 # raw events
 
 
 def get_task_events(call: Call, request: wire.GetTaskEvents) -> Reply:
-    """Stored events of one kind, oldest first unless told otherwise, page by page."""
-    _check_owner(call, request)
-    start = _position(request.scroll_id)
-    size = max(1, request.batch_size or DEFAULT_EVENTS_BATCH)
-    events = _events_of_kind(call, call.identity, request)
-    if request.order == "desc":
-        events.reverse()
-    page = events[start : start + size]
-    scroll_id = f"events:{start + len(page)}"
-    return {"events": page, "returned": len(page), "total": len(events), "scroll_id": scroll_id}
+    """Stored events, of one kind or all, oldest first unless told otherwise, page by page."""
+    owned(call, request)
+    page = raw_events.page(
+        call.services.events,
+        request.task,
+        [request.event_type] if request.event_type else raw_events.KINDS,
+        chosen(request.metrics),
+        size=max(1, request.batch_size or DEFAULT_EVENTS_BATCH),
+        descending=request.order == "desc",
+        scroll_id=request.scroll_id,
+    )
+    return _page(page)
 
 
-def _position(scroll_id: str | None) -> int:
-    name, _, position = (scroll_id or "events:0").partition(":")
-    if name != "events" or not position.isdecimal() or len(position) > _MAX_DIGITS:
-        raise ApiError(Fault.INVALID_SCROLL_ID)
-    return int(position)
+def get_scalar_metric_data(call: Call, request: wire.GetScalarMetricData) -> Reply:
+    """The points of a metric, or of all, oldest first, page by page."""
+    call.services.events.owner(call.identity, request.task, is_model=bool(request.model_events))
+    metrics: Metrics | None = [(request.metric, None)] if request.metric else None
+    page = raw_events.page(
+        call.services.events,
+        request.task,
+        [raw_events.SCALAR],
+        metrics,
+        size=DEFAULT_POINTS_BATCH,
+        scroll_id=request.scroll_id,
+    )
+    reply = _page(page)
+    if request.no_scroll:
+        del reply["scroll_id"]
+    return reply
 
 
-def _events_of_kind(call: Call, identity: Identity, request: wire.GetTaskEvents) -> list[Any]:
-    log, metrics, kind = call.services.events, _metrics(request.metrics), request.event_type
-    if kind == "log":
-        return list(log.logs(request.task, limit=MAX_LOG_EVENTS, earlier=False, from_timestamp=None).events)
-    if kind in ("plot", "training_debug_image", "training_stats_vector"):
-        found = log.samples(request.task, kind, metrics)
-        return sorted(found, key=lambda e: (e.timestamp, e.metric, e.variant, e.iter))
-    points = [
-        {
-            "type": "training_stats_scalar",
-            "task": request.task,
-            "metric": series.metric,
-            "variant": series.variant,
-            "iter": iteration,
-            "timestamp": timestamp,
-            "value": value,
-        }
-        for series in [*log.scalars(request.task, metrics), *log.single_values(request.task, metrics)]
-        for iteration, timestamp, value in zip(
-            series.iters.tolist(), series.timestamps.tolist(), series.values.tolist(), strict=True
-        )
-    ]
-    return sorted(points, key=lambda e: (e["timestamp"], e["metric"], e["variant"], e["iter"]))
+def _page(page: raw_events.Page) -> Reply:
+    return {"events": page.events, "returned": len(page.events), "total": page.total, "scroll_id": page.scroll_id}
 
 
-_MAX_DIGITS = 18  # of a position: no task has so many events
-MAX_LOG_EVENTS = 1_000_000  # console events that get_task_events looks at; get_task_log pages without a bound
+def scalar_metrics_iter_raw(call: Call, request: wire.ScalarRaw) -> Reply:
+    """Every point of a metric, page by page."""
+    owned(call, request)
+    log, metric, variants = call.services.events, request.metric.metric, request.metric.variants or None
+    found, scroll_id = raw_points.page(
+        log, request.task, metric, variants, size=request.batch_size, scroll_id=request.scroll_id
+    )
+    reply: Reply = {
+        "variants": {s.variant: sampling.every_point(s, axis=request.key or "iter") for s in found},
+        "returned": sum(len(series.iters) for series in found),
+        "scroll_id": scroll_id,
+    }
+    if request.count_total:
+        reply["total"] = raw_points.count(log, request.task, metric, variants)
+    return reply
 
 
-def _check_owner(call: Call, request: wire.OfTask) -> None:
+# vectors
+
+
+def get_vector_metrics_and_variants(call: Call, request: wire.OfTask) -> Reply:
+    owned(call, request)
+    return {"metrics": _grouped(call.services.events.metrics(request.task, "training_stats_vector"))}
+
+
+def vector_metrics_iter_histogram(call: Call, request: wire.VectorHistogram) -> Reply:
+    """The vectors of a metric and variant, by iteration."""
+    owned(call, request)
+    vectors = call.services.events.samples(
+        request.task, "training_stats_vector", [(request.metric, [request.variant])]
+    )[::-1]
+    return {
+        "metric": request.metric,
+        "variant": request.variant,
+        "iterations": [vector.iter for vector in vectors],
+        "vectors": [vector.values for vector in vectors if isinstance(vector, VectorEvent)],
+    }
+
+
+def clear_scroll(call: Call, request: wire.ClearScroll) -> Reply:
+    """Forget where a walk through samples stands; other scroll ids keep nothing."""
+    forget(call.services.events, request.scroll_id)
+    return {}
+
+
+# parts
+
+
+def owned(call: Call, request: wire.OfTask) -> None:
+    """The caller may see the task, or the model. Raises INVALID_TASK_ID or INVALID_MODEL_ID."""
     call.services.events.owner(call.identity, request.task, is_model=bool(request.model_events))
 
 
-def _metrics(items: list[wire.MetricVariants] | None) -> Metrics | None:
-    return None if items is None else [(item.metric, item.variants) for item in items]
+def chosen(items: list[wire.MetricVariants] | None) -> Metrics | None:
+    """The metrics asked for, and the variants of each; None: all."""
+    return None if items is None else [(item.metric, item.variants or None) for item in items]
+
+
+def _grouped(names: Iterable[tuple[str, str]]) -> list[Reply]:
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for metric, variant in sorted(names):
+        grouped[metric].append(variant)
+    return [{"metric": metric, "variants": variants} for metric, variants in grouped.items()]

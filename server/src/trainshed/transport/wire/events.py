@@ -4,13 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from trainshed.transport.wire.common import Request
+from trainshed.transport.wire.common import Int64, Request
 
 EventType = Literal["training_stats_scalar", "training_stats_vector", "training_debug_image", "plot", "log"]
 # How many; what is below 1 counts as 1.
 AtMost = Annotated[int, Meta(le=2**31 - 1)]
 # Milliseconds since the epoch, in 64 bits.
 Moment = Annotated[float, Meta(ge=-9e18, le=9e18)]
+# So long ago: a hundred million years fit into 64 bits of milliseconds.
+Seconds = Annotated[int, Meta(ge=0, le=2**51)]
 AxisKey = Literal["iter", "timestamp", "iso_time"]
 
 
@@ -30,6 +32,27 @@ class OfTask(Request, kw_only=True):
     model_events: bool | None = None
 
 
+class OfModel(Request, kw_only=True):
+    model: str
+
+
+class ClearScroll(Request, kw_only=True):
+    scroll_id: str
+
+
+class ClearTaskLog(Request, kw_only=True):
+    task: str
+    threshold_sec: Seconds | None = None
+    include_metrics: list[str] | None = None
+    exclude_metrics: list[str] | None = None
+
+
+class DownloadTaskLog(Request, kw_only=True):
+    task: str
+    line_type: Literal["json", "text"] | None = None
+    line_format: str | None = None
+
+
 class OfTasks(Request, kw_only=True):
     tasks: list[str]
     model_events: bool | None = None
@@ -37,6 +60,19 @@ class OfTasks(Request, kw_only=True):
 
 class GetTaskMetrics(OfTasks, kw_only=True):
     event_type: EventType | None = None
+
+
+class GetMultiTaskPlots(OfTasks, kw_only=True):
+    iters: AtMost | None = None
+    scroll_id: str | None = None
+    no_scroll: bool | None = None
+    metrics: list[MetricVariants] | None = None
+
+
+class MultiTaskScalarHistogram(OfTasks, kw_only=True):
+    samples: AtMost | None = None
+    key: AxisKey | None = None
+    metrics: list[MetricVariants] | None = None
 
 
 class GetTaskSingleValueMetrics(OfTasks, kw_only=True):
@@ -55,6 +91,19 @@ class ScalarRaw(OfTask, kw_only=True):
     batch_size: AtMost | None = None
     count_total: bool | None = None
     scroll_id: str | None = None
+
+
+class VectorHistogram(OfTask, kw_only=True):
+    metric: str
+    variant: str
+
+
+class GetScalarMetricData(Request, kw_only=True):
+    task: str
+    metric: str | None = None
+    scroll_id: str | None = None
+    no_scroll: bool | None = None
+    model_events: bool | None = None
 
 
 class GetTaskEvents(OfTask, kw_only=True):
@@ -86,3 +135,21 @@ class SamplesByIteration(Request, kw_only=True):
     refresh: bool | None = None
     scroll_id: str | None = None
     model_events: bool | None = None
+
+
+class GetPlotSample(OfTask, kw_only=True):
+    metric: str
+    iteration: Int64 | None = None
+    refresh: bool | None = None
+    scroll_id: str | None = None
+    navigate_current_metric: bool | None = None
+
+
+class GetDebugImageSample(GetPlotSample, kw_only=True):
+    variant: str
+
+
+class NextSample(OfTask, kw_only=True):
+    scroll_id: str
+    navigate_earlier: bool | None = None
+    next_iteration: bool | None = None
