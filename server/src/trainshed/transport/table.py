@@ -7,6 +7,7 @@ from trainshed.domain.identity import Role
 from trainshed.transport.endpoints import (
     about,
     auth,
+    event_samples,
     events,
     facets,
     models,
