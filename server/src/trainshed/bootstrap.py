@@ -26,6 +26,8 @@ from trainshed.services.census import Census
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.models import Models
+from trainshed.services.project_deletion import ProjectDeletion
+from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
@@ -87,6 +89,8 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         storage=Storage(documents=documents, clock=clock),
         users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
         projects=projects,
+        project_tree=ProjectTree(documents=documents, projects=projects),
+        project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),
         models=Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks),

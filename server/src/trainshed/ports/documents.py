@@ -63,7 +63,7 @@ COLLECTIONS: dict[str, Collection] = {
     ),
     "projects": Collection(
         columns=(_COMPANY, _NAME, _PARENT, _UPDATED),
-        lists=(_TAGS, _SYSTEM_TAGS),
+        lists=(_TAGS, _SYSTEM_TAGS, ("path",)),
         indexes=((_PARENT,),),
         unique=((_COMPANY, _NAME),),
     ),

@@ -7,6 +7,8 @@ from trainshed.services.census import Census
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.models import Models
+from trainshed.services.project_deletion import ProjectDeletion
+from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
@@ -24,6 +26,8 @@ class Services:
     storage: Storage
     users: Users
     projects: Projects
+    project_tree: ProjectTree
+    project_deletion: ProjectDeletion
     tasks: Tasks
     task_parts: TaskParts
     models: Models

@@ -1,5 +1,6 @@
 """Projects: a tree of names with `/` between them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from trainshed.domain import dates
@@ -9,8 +10,8 @@ from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, Or
-from trainshed.services import checks, listing
+from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
+from trainshed.services import checks, listing, publicity
 
 MAX_DEPTH = 10
 _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
@@ -45,7 +46,8 @@ class Projects:
         """Add a project and the parents that are missing; return its id. Raises NOT_UNIQUE when the name is taken."""
         parts = _split(name)
         full = "/".join(parts)
-        if self._by_name(identity, full) is not None:
+        self.check_not_public(full)
+        if self.by_name(identity, full) is not None:
             raise _taken(full)
         parent = self._ensure(identity, parts[:-1])
         try:
@@ -77,39 +79,70 @@ class Projects:
             raise _taken(str(name)) from error
         return changed if name is None else {**changed, "name": name}
 
+    def make_public(self, identity: Identity, ids: list[str]) -> int:
+        """Show the projects to every company; return how many. Raises INVALID_PROJECT_ID."""
+        return publicity.make_public(self._documents, "projects", identity, ids, Fault.INVALID_PROJECT_ID)
+
+    def make_private(self, identity: Identity, ids: list[str]) -> int:
+        """Take back what make_public showed; return how many. Raises INVALID_PROJECT_ID."""
+        return publicity.make_private(self._documents, "projects", identity, ids, Fault.INVALID_PROJECT_ID)
+
     def descendants(self, project_ids: list[str]) -> list[str]:
         """The ids of the projects and of every project below them."""
         below = self._documents.find("projects", Or(tuple(Has(("path",), p) for p in project_ids)))
         return [*project_ids, *(str(project["id"]) for project in below)]
+
+    def ensure(self, identity: Identity, name: str, *, system_tags: Sequence[str] = ()) -> Document:
+        """The project of this name, made with the parents that are missing. system_tags: of the last one, when it is made."""
+        parts = _split(name)
+        self.check_not_public("/".join(parts))
+        found = self._ensure(identity, parts, {"system_tags": list(system_tags)})
+        assert found is not None, "a name has at least one part"
+        return found
+
+    def check_not_public(self, name: str) -> None:
+        """Raises PUBLIC_PROJECT_EXISTS for a name at or below a public project."""
+        parts = name.split("/")
+        names = tuple("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+        if self._documents.count("projects", And((Eq(("company",), ""), In(("name",), names)))):
+            raise ApiError(Fault.PUBLIC_PROJECT_EXISTS, name)
+
+    def by_name(self, identity: Identity, name: str) -> Document | None:
+        """The company's project of this name."""
+        where = And((Eq(("company",), identity.company), Eq(("name",), name)))
+        found = self._documents.find("projects", where)
+        return found[0] if found else None
 
     def _new_name(self, identity: Identity, project: Document, name: str) -> str:
         parts = _split(name)
         if parts[:-1] != project["name"].split("/")[:-1]:
             raise ApiError(Fault.CANNOT_UPDATE_PROJECT_LOCATION)
         full = "/".join(parts)
-        taken = self._by_name(identity, full)
+        self.check_not_public(full)
+        taken = self.by_name(identity, full)
         if taken is not None and taken["id"] != project["id"]:
             raise _taken(full)
         return full
 
-    def _ensure(self, identity: Identity, parts: list[str]) -> Document | None:
-        """The project at this path of names, made with its parents when it is not there; None at the root."""
+    def _ensure(self, identity: Identity, parts: list[str], fields: dict[str, Any] | None = None) -> Document | None:
+        """The project at this path of names, made with its parents when it is not there; None at the root.
+
+        fields: of the last one, when it is made.
+        """
         parent: Document | None = None
         for depth in range(1, len(parts) + 1):
             name = "/".join(parts[:depth])
-            parent = self._by_name(identity, name) or self._insert_or_find(identity, name, parent)
+            given = fields if fields and depth == len(parts) else {}
+            parent = self.by_name(identity, name) or self._insert_or_find(identity, name, parent, given)
         return parent
 
-    def _insert_or_find(self, identity: Identity, name: str, parent: Document | None) -> Document | None:
+    def _insert_or_find(
+        self, identity: Identity, name: str, parent: Document | None, fields: dict[str, Any]
+    ) -> Document | None:
         try:
-            return self._insert(identity, name, parent, {})
+            return self._insert(identity, name, parent, fields)
         except Duplicate:  # somebody else was quicker
-            return self._by_name(identity, name)
-
-    def _by_name(self, identity: Identity, name: str) -> Document | None:
-        where = And((Eq(("company",), identity.company), Eq(("name",), name)))
-        found = self._documents.find("projects", where)
-        return found[0] if found else None
+            return self.by_name(identity, name)
 
     def _insert(self, identity: Identity, name: str, parent: Document | None, fields: dict[str, Any]) -> Document:
         now = self._now()

@@ -8,10 +8,12 @@ from trainshed.transport.endpoints.listed import listed
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import projects as wire
 
+# The ids of the projects above, and who made it public.
+_OURS = ("path", "company_origin")
+
 
 def _shown(project: Document) -> Document:
-    # `path` is ours: the ids of the projects above.
-    return {name: value for name, value in project.items() if name != "path"}
+    return {name: value for name, value in project.items() if name not in _OURS}
 
 
 def get_all(call: Call, request: wire.GetAll) -> dict[str, Any]:
@@ -30,3 +32,34 @@ def create(call: Call, request: wire.Create) -> dict[str, Any]:
 def update(call: Call, request: wire.Update) -> dict[str, Any]:
     fields = call.services.projects.update(call.identity, request.project, sent(request, "project"))
     return {"updated": 1, "fields": fields}
+
+
+def make_public(call: Call, request: wire.Ids) -> dict[str, Any]:
+    return {"updated": call.services.projects.make_public(call.identity, request.ids)}
+
+
+def make_private(call: Call, request: wire.Ids) -> dict[str, Any]:
+    return {"updated": call.services.projects.make_private(call.identity, request.ids)}
+
+
+# the tree
+
+
+def move(call: Call, request: wire.Move) -> dict[str, Any]:
+    location = (request.new_location or "").strip()
+    return {"moved": call.services.project_tree.move(call.identity, request.project, location)}
+
+
+def merge(call: Call, request: wire.Merge) -> dict[str, Any]:
+    moved = call.services.project_tree.merge(call.identity, request.project, request.destination_project)
+    return {"moved_entities": moved.entities, "moved_projects": moved.projects}
+
+
+def validate_delete(call: Call, request: wire.GetById) -> dict[str, Any]:
+    return call.services.project_deletion.contents(call.identity, request.project)
+
+
+def delete(call: Call, request: wire.Delete) -> dict[str, Any]:
+    return call.services.project_deletion.delete(
+        call.identity, request.project, force=bool(request.force), with_contents=bool(request.delete_contents)
+    )

@@ -37,6 +37,27 @@ class Update(Request, kw_only=True):
     default_output_destination: Maybe[str] = UNSET
 
 
+class Ids(Request, kw_only=True):
+    ids: list[str]
+
+
+class Move(Request, kw_only=True):
+    project: str
+    new_location: str | None = None
+
+
+class Merge(Request, kw_only=True):
+    project: str
+    destination_project: str | None = None
+
+
+class Delete(Request, kw_only=True):
+    project: str
+    force: bool | None = None
+    delete_contents: bool | None = None
+    delete_external_artifacts: bool | None = None
+
+
 class TagFilter(Request, kw_only=True):
     """Which entities' tags are meant, by the tags themselves."""
 
