@@ -95,6 +95,10 @@ ENDPOINTS: dict[str, Entry] = {
     "events.scalar_metrics_iter_histogram": Entry(
         events.scalar_metrics_iter_histogram, events_wire.ScalarHistogram, (2, 1)
     ),
+    "events.scalar_metrics_iter_raw": Entry(events.scalar_metrics_iter_raw, events_wire.ScalarRaw, (2, 16)),
+    "events.vector_metrics_iter_histogram": Entry(
+        events.vector_metrics_iter_histogram, events_wire.VectorHistogram, (2, 1)
+    ),
     "login.logout": Entry(auth.logout, Empty, (2, 13), login=None),
     "login.supported_modes": Entry(about.supported_modes, Empty, (2, 9), login=None),
     "models.add_or_update_metadata": Entry(models.add_or_update_metadata, models_wire.AddOrUpdateMetadata, (2, 13)),
