@@ -25,14 +25,18 @@ from trainshed.services.accounts import Accounts, Announcement
 from trainshed.services.census import Census
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
+from trainshed.services.history import History
 from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
+from trainshed.services.queues import Queues
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
+from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
 from trainshed.services.users import Users
+from trainshed.services.workers import Workers
 from trainshed.settings import Settings
 from trainshed.transport import version
 from trainshed.transport.api import create_api_app
@@ -79,7 +83,10 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     announcement = Announcement(version.text(version.API), version.SERVER)
     projects = Projects(documents=documents, cache=cache, clock=clock)
-    tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects)
+    history = History(events=events, cache=cache, clock=clock)
+    queues = Queues(documents=documents, cache=cache, clock=clock, history=history)
+    tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues)
+    workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
     return Services(
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
@@ -93,8 +100,11 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),
+        task_queueing=TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers),
         models=Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks),
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
+        queues=queues,
+        workers=workers,
     )
 
 

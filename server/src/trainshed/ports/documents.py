@@ -67,10 +67,14 @@ COLLECTIONS: dict[str, Collection] = {
         indexes=((_PARENT,),),
         unique=((_COMPANY, _NAME),),
     ),
-    "queues": Collection(columns=(_COMPANY, _NAME), unique=((_COMPANY, _NAME),)),
+    "queues": Collection(
+        columns=(_COMPANY, _NAME), lists=(_TAGS, _SYSTEM_TAGS, ("entries",)), unique=((_COMPANY, _NAME),)
+    ),
     "users": Collection(columns=(_COMPANY, _NAME)),
     "credentials": Collection(columns=(("user",),), indexes=((("user",),),)),
     "settings": Collection(),
+    "workers": Collection(columns=(_COMPANY, _NAME)),
+    "serving_containers": Collection(columns=(_COMPANY,)),
 }
 
 

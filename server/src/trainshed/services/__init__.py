@@ -10,10 +10,13 @@ from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
+from trainshed.services.queues import Queues
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
+from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
 from trainshed.services.users import Users
+from trainshed.services.workers import Workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,5 +33,8 @@ class Services:
     project_deletion: ProjectDeletion
     tasks: Tasks
     task_parts: TaskParts
+    task_queueing: TaskQueueing
     models: Models
     events: EventLog
+    queues: Queues
+    workers: Workers

@@ -15,6 +15,7 @@ from trainshed.ports.events import Events
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In
 from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
+from trainshed.services.queues import Queues
 
 DEVELOPMENT = "development"
 # A stop asks a worker that reported within this many seconds to end the task itself.
@@ -41,12 +42,15 @@ _LEFT_BY_RESET = ("started", "completed", "published", "active_duration", "last_
 class Tasks:
     """The use cases of tasks."""
 
-    def __init__(self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects) -> None:
+    def __init__(
+        self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects, queues: Queues
+    ) -> None:
         self._documents = documents
         self._events = events
         self._cache = cache
         self._clock = clock
         self._projects = projects
+        self._queues = queues
 
     # reading
 
@@ -156,20 +160,30 @@ class Tasks:
         *,
         counts_as_change: bool = True,
     ) -> Document:
-        """Change a task's document and its dates in one step. Raises INVALID_TASK_ID, NO_WRITE_PERMISSION."""
+        """Change a task's document and its dates in one step; one that is no longer `queued` leaves its queue.
+
+        Raises INVALID_TASK_ID, NO_WRITE_PERMISSION.
+        """
         now = self._now()
+        leaves_queue = False
 
         def apply(task: Document) -> None:
+            nonlocal leaves_queue
             _owned(identity, task)
+            was_queued = task["status"] == Status.QUEUED
             change(task)
+            leaves_queue = was_queued and task["status"] != Status.QUEUED
             if counts_as_change:
                 task["last_change"] = now
             task["last_update"] = now
 
         try:
-            return self._documents.update("tasks", task_id, apply)
+            task = self._documents.update("tasks", task_id, apply)
         except NotFound as error:
             raise ApiError(Fault.INVALID_TASK_ID, task_id) from error
+        if leaves_queue:
+            self._queues.forget(task_id)
+        return task
 
     # status
 
@@ -182,7 +196,7 @@ class Tasks:
 
         def change(task: Document) -> None:
             changed.clear()
-            changed.update(_moved(task, new, now, force=force, reason=reason, message=message))
+            changed.update(moved(task, new, now, force=force, reason=reason, message=message))
             task.update(changed)
 
         self.change(identity, task_id, change)
@@ -201,7 +215,7 @@ class Tasks:
             if running and not force and self._worker_is_alive(task):
                 changed.update(status=task["status"], status_message="stopping", status_reason=reason or "")
             else:
-                changed.update(_moved(task, Status.STOPPED, now, force=force, reason=reason, message=message))
+                changed.update(moved(task, Status.STOPPED, now, force=force, reason=reason, message=message))
             task.update(changed)
 
         self.change(identity, task_id, change)
@@ -225,15 +239,16 @@ class Tasks:
 
     def reset(
         self, identity: Identity, task_id: str, *, force: bool, clear_all: bool, delete_models: bool = True
-    ) -> tuple[dict[str, Any], list[Document]]:
-        """Back to created: events, output models in draft, output artifacts and results go.
+    ) -> tuple[dict[str, Any], list[Document], int]:
+        """Back to created: the place in a queue, events, output models in draft, output artifacts and results go.
 
         clear_all: the script and its requirements too. delete_models: also the output models in draft.
-        Returns the changed fields and the deleted models.
+        Returns the changed fields, the deleted models and how many queues had the task.
         """
         task = self.get(identity, task_id)
         checks.writable(task)
         _check_resettable(task, force=force)
+        dequeued = self._queues.forget(task_id)
         models = self._delete_draft_models(task_id) if delete_models else []
         gone = {model["id"] for model in models}
         now = self._now()
@@ -247,7 +262,7 @@ class Tasks:
 
         self._events.delete([task_id])
         self.change(identity, task_id, change)
-        return {"status": Status.CREATED.value, "status_changed": now}, models
+        return {"status": Status.CREATED.value, "status_changed": now}, models, dequeued
 
     def delete(
         self, identity: Identity, task_id: str, *, force: bool, delete_models: bool = True
@@ -261,6 +276,7 @@ class Tasks:
         published = None if force else self._published_part(task)
         if published:
             raise ApiError(Fault.TASK_CANNOT_BE_DELETED, f"{published} is published: force is needed")
+        self._queues.forget(task_id)
         deleted_models = self._delete_draft_models(task_id) if delete_models else []
         children = self._documents.update_many(
             "tasks", Eq(("parent",), task_id), lambda child: _detach(child, "parent")
@@ -350,7 +366,7 @@ def _write_fields(task: Document, fields: dict[str, Any]) -> None:
         task["execution"] = {"artifacts": task["execution"]["artifacts"], **queue, **fields["execution"]}
 
 
-def _moved(
+def moved(
     task: Document, new: Status, now: str, *, force: bool, reason: str | None, message: str | None
 ) -> dict[str, Any]:
     """The fields that a change of status sets. Raises INVALID_TASK_STATUS."""

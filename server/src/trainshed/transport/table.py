@@ -13,19 +13,25 @@ from trainshed.transport.endpoints import (
     models,
     organization,
     projects,
+    queues,
     storage,
+    task_queueing,
     tasks,
     users,
+    workers,
 )
 from trainshed.transport.wire import auth as auth_wire
 from trainshed.transport.wire import events as events_wire
 from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import projects as projects_wire
+from trainshed.transport.wire import queues as queues_wire
 from trainshed.transport.wire import server as server_wire
 from trainshed.transport.wire import storage as storage_wire
+from trainshed.transport.wire import task_queueing as task_queueing_wire
 from trainshed.transport.wire import tasks as tasks_wire
 from trainshed.transport.wire import users as users_wire
+from trainshed.transport.wire import workers as workers_wire
 from trainshed.transport.wire.common import Empty
 
 
@@ -137,6 +143,26 @@ ENDPOINTS: dict[str, Entry] = {
     "projects.move": Entry(projects.move, projects_wire.Move, (2, 13)),
     "projects.update": Entry(projects.update, projects_wire.Update, (2, 1)),
     "projects.validate_delete": Entry(projects.validate_delete, projects_wire.GetById, (2, 14)),
+    "queues.add_or_update_metadata": Entry(queues.add_or_update_metadata, queues_wire.AddOrUpdateMetadata, (2, 13)),
+    "queues.add_task": Entry(queues.add_task, queues_wire.AddTask, (2, 4)),
+    "queues.clear_queue": Entry(queues.clear_queue, queues_wire.QueueId, (1, 0)),
+    "queues.create": Entry(queues.create, queues_wire.Create, (2, 4)),
+    "queues.delete": Entry(queues.delete, queues_wire.Delete, (2, 4)),
+    "queues.delete_metadata": Entry(queues.delete_metadata, queues_wire.DeleteMetadata, (2, 13)),
+    "queues.get_all": Entry(queues.get_all, queues_wire.GetAll, (2, 4)),
+    "queues.get_all_ex": Entry(queues.get_all_ex, queues_wire.GetAll, (2, 4)),
+    "queues.get_by_id": Entry(queues.get_by_id, queues_wire.GetById, (2, 4)),
+    "queues.get_default": Entry(queues.get_default, Empty, (2, 4)),
+    "queues.get_next_task": Entry(queues.get_next_task, queues_wire.GetNextTask, (1, 0)),
+    "queues.get_num_entries": Entry(queues.get_num_entries, queues_wire.QueueId, (2, 15)),
+    "queues.get_queue_metrics": Entry(queues.get_queue_metrics, queues_wire.GetQueueMetrics, (2, 4)),
+    "queues.move_task_backward": Entry(queues.move_task_backward, queues_wire.MoveBy, (2, 4)),
+    "queues.move_task_forward": Entry(queues.move_task_forward, queues_wire.MoveBy, (2, 4)),
+    "queues.move_task_to_back": Entry(queues.move_task_to_back, queues_wire.Move, (2, 4)),
+    "queues.move_task_to_front": Entry(queues.move_task_to_front, queues_wire.Move, (2, 4)),
+    "queues.peek_task": Entry(queues.peek_task, queues_wire.QueueId, (2, 15)),
+    "queues.remove_task": Entry(queues.remove_task, queues_wire.RemoveTask, (2, 4)),
+    "queues.update": Entry(queues.update, queues_wire.Update, (2, 4)),
     "server.config": Entry(about.config, server_wire.Config, (2, 1), roles=_ROOT),
     "server.endpoints": Entry(lambda call, request: _described(), Empty, (2, 1), roles=_ROOT),
     "server.get_stats": Entry(about.get_stats, server_wire.GetStats, (2, 1), roles=_ROOT),
@@ -155,9 +181,13 @@ ENDPOINTS: dict[str, Entry] = {
     "tasks.delete_configuration": Entry(tasks.delete_configuration, tasks_wire.DeleteConfiguration, (2, 9)),
     "tasks.delete_hyper_params": Entry(tasks.delete_hyper_params, tasks_wire.DeleteHyperParams, (2, 9)),
     "tasks.delete_models": Entry(tasks.delete_models, tasks_wire.DeleteModels, (2, 13)),
+    "tasks.dequeue": Entry(task_queueing.dequeue, task_queueing_wire.Dequeue, (1, 5)),
+    "tasks.dequeue_many": Entry(task_queueing.dequeue_many, task_queueing_wire.DequeueMany, (2, 13)),
     "tasks.edit": Entry(tasks.edit, tasks_wire.Edit, (2, 1)),
     "tasks.edit_configuration": Entry(tasks.edit_configuration, tasks_wire.EditConfiguration, (2, 9)),
     "tasks.edit_hyper_params": Entry(tasks.edit_hyper_params, tasks_wire.EditHyperParams, (2, 9)),
+    "tasks.enqueue": Entry(task_queueing.enqueue, task_queueing_wire.Enqueue, (1, 5)),
+    "tasks.enqueue_many": Entry(task_queueing.enqueue_many, task_queueing_wire.EnqueueMany, (2, 13)),
     "tasks.failed": Entry(tasks.failed, tasks_wire.ChangeStatus, (2, 1)),
     "tasks.get_all": Entry(tasks.get_all, tasks_wire.GetAll, (2, 1)),
     "tasks.get_all_ex": Entry(tasks.get_all_ex, tasks_wire.GetAllEx, (2, 1)),
@@ -183,6 +213,14 @@ ENDPOINTS: dict[str, Entry] = {
     "users.get_preferences": Entry(users.get_preferences, Empty, (2, 1)),
     "users.set_preferences": Entry(users.set_preferences, users_wire.SetPreferences, (2, 1)),
     "users.update": Entry(users.update, users_wire.Update, (2, 1)),
+    "workers.get_activity_report": Entry(workers.get_activity_report, workers_wire.GetActivityReport, (2, 4)),
+    "workers.get_all": Entry(workers.get_all, workers_wire.GetAll, (2, 4)),
+    "workers.get_count": Entry(workers.get_count, workers_wire.GetCount, (1, 0)),
+    "workers.get_metric_keys": Entry(workers.get_metric_keys, workers_wire.GetMetricKeys, (2, 4)),
+    "workers.get_stats": Entry(workers.get_stats, workers_wire.GetStats, (2, 4)),
+    "workers.register": Entry(workers.register, workers_wire.Register, (2, 4)),
+    "workers.status_report": Entry(workers.status_report, workers_wire.StatusReport, (2, 4)),
+    "workers.unregister": Entry(workers.unregister, workers_wire.Unregister, (2, 4)),
 }
 
 

@@ -119,7 +119,7 @@ def publish(call: Call, request: wire.Publish) -> Reply:
 
 def reset(call: Call, request: wire.Reset) -> Reply:
     before = call.services.tasks.get(call.identity, request.task)
-    fields, models = call.services.tasks.reset(
+    fields, models, dequeued = call.services.tasks.reset(
         call.identity,
         request.task,
         force=bool(request.force),
@@ -129,7 +129,7 @@ def reset(call: Call, request: wire.Reset) -> Reply:
     reply: Reply = {
         "updated": 1,
         "fields": fields,
-        "dequeued": {"removed": 0},
+        "dequeued": {"removed": dequeued},
         "events": {},
         "deleted_models": len(models),
     }
