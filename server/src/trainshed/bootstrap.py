@@ -28,6 +28,7 @@ from trainshed.services.facets import Facets
 from trainshed.services.history import History
 from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
+from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
@@ -96,6 +97,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         storage=Storage(documents=documents, clock=clock),
         users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
         projects=projects,
+        project_stats=ProjectStats(documents=documents, clock=clock, projects=projects),
         project_tree=ProjectTree(documents=documents, projects=projects),
         project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
         tasks=tasks,

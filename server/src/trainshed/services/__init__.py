@@ -8,6 +8,7 @@ from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
+from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
@@ -29,6 +30,7 @@ class Services:
     storage: Storage
     users: Users
     projects: Projects
+    project_stats: ProjectStats
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
     tasks: Tasks

@@ -29,17 +29,19 @@ class Projects:
         """Raises INVALID_PROJECT_ID."""
         return checks.existing(self._documents, "projects", identity, project_id, Fault.INVALID_PROJECT_ID)
 
-    def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """Projects as asked for. `parent` means at any depth unless shallow_search; that alone means the top level."""
+    def find(self, identity: Identity, arguments: listing.Arguments, *, extra: Filter = EVERYTHING) -> listing.Listed:
+        """Projects as asked for. `parent` means at any depth unless shallow_search; that alone means the top level.
+
+        extra: a further condition.
+        """
         parents = arguments.get("parent")
         shallow = bool(arguments.get("shallow_search"))
-        extra: Filter = EVERYTHING
         if parents is not None and not shallow:
             wanted = parents if isinstance(parents, list) else [parents]
-            extra = Or(tuple(Has(("path",), parent) for parent in wanted if parent))
+            extra = And((extra, Or(tuple(Has(("path",), parent) for parent in wanted if parent))))
             arguments = {name: value for name, value in arguments.items() if name != "parent"}
         elif parents is None and shallow:
-            extra = Eq(("parent",), None)
+            extra = And((extra, Eq(("parent",), None)))
         return listing.fetch(self._documents, self._cache, listing.PROJECTS, identity, arguments, extra=extra)
 
     def create(self, identity: Identity, name: str, fields: dict[str, Any]) -> str:

@@ -122,6 +122,7 @@ ENDPOINTS: dict[str, Entry] = {
     "projects.create": Entry(projects.create, projects_wire.Create, (2, 1)),
     "projects.delete": Entry(projects.delete, projects_wire.Delete, (2, 1)),
     "projects.get_all": Entry(projects.get_all, projects_wire.GetAll, (2, 1)),
+    "projects.get_all_ex": Entry(projects.get_all_ex, projects_wire.GetAllEx, (2, 1)),
     "projects.get_by_id": Entry(projects.get_by_id, projects_wire.GetById, (2, 1)),
     "projects.get_hyper_parameters": Entry(facets.get_hyper_parameters, projects_wire.GetNames, (2, 9)),
     "projects.get_hyperparam_values": Entry(facets.get_hyperparam_values, projects_wire.GetHyperparamValues, (2, 13)),

@@ -21,6 +21,11 @@ def get_all(call: Call, request: wire.GetAll) -> dict[str, Any]:
     return listed("projects", found, _shown)
 
 
+def get_all_ex(call: Call, request: wire.GetAllEx) -> dict[str, Any]:
+    found = call.services.project_stats.find(call.identity, listing(request, call.arguments))
+    return listed("projects", found, _shown)
+
+
 def get_by_id(call: Call, request: wire.GetById) -> dict[str, Any]:
     return {"project": _shown(call.services.projects.get(call.identity, request.project))}
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import ONE_OR_MANY, Count, Listing, Maybe, Number, Request
+from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldFilter, Listing, Maybe, Number, Request
+from trainshed.transport.wire.tasks import GetAll as TaskFilter
 
 
 class GetAll(Listing, kw_only=True):
@@ -14,6 +15,21 @@ class GetAll(Listing, kw_only=True):
     last_update: ONE_OR_MANY = None
     created: ONE_OR_MANY = None
     shallow_search: bool | None = None
+
+
+class GetAllEx(GetAll, kw_only=True):
+    include_stats: bool | None = None
+    include_stats_filter: TaskFilter | None = None
+    stats_for_state: Literal["active", "archived"] | None = None
+    stats_with_children: bool | None = None
+    non_public: bool | None = None
+    allow_public: bool | None = None
+    active_users: list[str] | None = None
+    check_own_contents: bool | None = None
+    include_dataset_stats: bool | None = None
+    children_type: Literal["pipeline", "report", "dataset"] | None = None
+    children_tags: list[str] | None = None
+    children_tags_filter: FieldFilter | None = None
 
 
 class GetById(Request, kw_only=True):
