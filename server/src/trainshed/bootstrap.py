@@ -32,6 +32,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
@@ -107,6 +108,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
         queues=queues,
         workers=workers,
+        serving=Serving(documents=documents, clock=clock, history=history),
     )
 
 

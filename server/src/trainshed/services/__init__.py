@@ -12,6 +12,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
@@ -40,3 +41,4 @@ class Services:
     events: EventLog
     queues: Queues
     workers: Workers
+    serving: Serving

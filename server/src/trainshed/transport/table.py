@@ -14,6 +14,7 @@ from trainshed.transport.endpoints import (
     organization,
     projects,
     queues,
+    serving,
     storage,
     task_queueing,
     tasks,
@@ -27,6 +28,7 @@ from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import projects as projects_wire
 from trainshed.transport.wire import queues as queues_wire
 from trainshed.transport.wire import server as server_wire
+from trainshed.transport.wire import serving as serving_wire
 from trainshed.transport.wire import storage as storage_wire
 from trainshed.transport.wire import task_queueing as task_queueing_wire
 from trainshed.transport.wire import tasks as tasks_wire
@@ -169,6 +171,17 @@ ENDPOINTS: dict[str, Entry] = {
     "server.get_stats": Entry(about.get_stats, server_wire.GetStats, (2, 1), roles=_ROOT),
     "server.info": Entry(about.info, Empty, (2, 1), login=False),
     "server.report_stats_option": Entry(about.report_stats_option, server_wire.ReportStatsOption, (2, 4)),
+    "serving.container_status_report": Entry(
+        serving.container_status_report, serving_wire.ContainerStatusReport, (2, 31)
+    ),
+    "serving.get_endpoint_details": Entry(serving.get_endpoint_details, serving_wire.GetEndpointDetails, (2, 31)),
+    "serving.get_endpoint_metrics_history": Entry(
+        serving.get_endpoint_metrics_history, serving_wire.GetEndpointMetricsHistory, (2, 31)
+    ),
+    "serving.get_endpoints": Entry(serving.get_endpoints, Empty, (2, 31)),
+    "serving.get_loading_instances": Entry(serving.get_loading_instances, Empty, (2, 31)),
+    "serving.register_container": Entry(serving.register_container, serving_wire.RegisterContainer, (2, 31)),
+    "serving.unregister_container": Entry(serving.unregister_container, serving_wire.UnregisterContainer, (2, 31)),
     "storage.get_settings": Entry(storage.get_settings, Empty, (2, 22)),
     "storage.reset_settings": Entry(storage.reset_settings, storage_wire.ResetSettings, (2, 31)),
     "storage.set_settings": Entry(storage.set_settings, storage_wire.SetSettings, (2, 31)),
