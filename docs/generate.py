@@ -29,7 +29,7 @@ def endpoints() -> str:
     for name, entry in sorted(ENDPOINTS.items()):
         fields = msgspec.structs.fields(entry.request)
         arguments = ", ".join(f"**{f.encode_name}**" if f.required else f.encode_name for f in fields)
-        shown = "lines of JSON, one event each" if entry.batch else arguments
+        shown = "lines of JSON" if entry.batch else arguments
         lines.append(f"| `{name}` | {text(entry.since)} | {'yes' if entry.login else 'no'} | {shown} |")
     return "\n".join(lines) + "\n"
 

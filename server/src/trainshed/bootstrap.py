@@ -14,7 +14,7 @@ from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents import SqliteDocuments
 from trainshed.adapters.sqlite.events import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
-from trainshed.domain.errors import StoreError
+from trainshed.domain.errors import Fault, StoreError
 from trainshed.domain.identity import Identity
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
@@ -22,9 +22,12 @@ from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services
 from trainshed.services.accounts import Accounts, Announcement
+from trainshed.services.archive import Archive
 from trainshed.services.census import Census
+from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
+from trainshed.services.filing import Filing
 from trainshed.services.history import History
 from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
@@ -89,12 +92,31 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
     queues = Queues(documents=documents, cache=cache, clock=clock, history=history)
     tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues)
     workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
+    models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
     return Services(
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
         ),
         facets=Facets(documents=documents, projects=projects),
+        archive=Archive(clock=clock, tasks=tasks, models=models),
         census=Census(documents=documents),
+        cloning=Cloning(documents=documents, tasks=tasks, projects=projects),
+        model_filing=Filing(
+            documents=documents,
+            clock=clock,
+            projects=projects,
+            collection="models",
+            unknown=Fault.INVALID_MODEL_ID,
+            public=Fault.INVALID_MODEL_ID,
+        ),
+        task_filing=Filing(
+            documents=documents,
+            clock=clock,
+            projects=projects,
+            collection="tasks",
+            unknown=Fault.INVALID_TASK_ID,
+            public=Fault.NO_WRITE_PERMISSION,
+        ),
         storage=Storage(documents=documents, clock=clock),
         users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
         projects=projects,
@@ -104,7 +126,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),
         task_queueing=TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers),
-        models=Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks),
+        models=models,
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
         queues=queues,
         workers=workers,

@@ -79,3 +79,7 @@ def valid_arguments(api: ApiClient) -> Json:
         "ids": [task],
         "force": True,
     } | {name: [] for name in lists}
+    lists = ("hyperparams", "configuration", "artifacts", "models", "metadata", "metrics", "keys")
+    return {"task": task, "project": project, "model": model, "tasks": [task], "ids": [task], "force": True} | {
+        name: [] for name in lists
+    }

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from trainshed.services.accounts import Accounts
+from trainshed.services.archive import Archive
 from trainshed.services.census import Census
+from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
+from trainshed.services.filing import Filing
 from trainshed.services.models import Models
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
@@ -27,7 +30,11 @@ class Services:
 
     accounts: Accounts
     facets: Facets
+    archive: Archive
     census: Census
+    cloning: Cloning
+    model_filing: Filing
+    task_filing: Filing
     storage: Storage
     users: Users
     projects: Projects

@@ -12,7 +12,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
-from trainshed.ports.query import EVERYTHING, Eq, Filter, In
+from trainshed.ports.query import EVERYTHING, And, Eq, Filter, In
 from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
@@ -30,6 +30,8 @@ _FIELDS = (
     "project",
     "parent",
     "task",
+    "created",
+    "ui_cache",
 )
 
 
@@ -64,6 +66,18 @@ class Models:
         """As find, with references as objects."""
         return joins.find(self._documents, joins.MODELS, identity, arguments, self.find)
 
+    def frameworks(self, identity: Identity, projects: list[str] | None) -> list[str]:
+        """The frameworks of models in the projects and below them, or of all, sorted."""
+        inside = In(("project",), tuple(self._projects.descendants(projects))) if projects else EVERYTHING
+        return self._documents.distinct("models", ("framework",), And((listing.visible(identity), inside)))
+
+    def of_task(self, identity: Identity, task_id: str) -> Document:
+        """The latest output model of a task. Raises INVALID_MODEL_ID when it has none."""
+        outputs = self._tasks.get(identity, task_id)["models"]["output"]
+        if not outputs:
+            raise ApiError(Fault.INVALID_MODEL_ID, "the task has no output model")
+        return self.get(identity, outputs[-1]["model"])
+
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
         """Add a model; return its id. Raises for a project or task that is not there."""
         self._check_references(identity, fields)
@@ -91,10 +105,35 @@ class Models:
         """Change fields; return those. `iteration` raises the last_iteration of the model's task."""
         self._check_references(identity, fields)
         changed = {name: fields[name] for name in _FIELDS if name in fields}
+        if "created" in changed:
+            changed["created"] = checks.date(changed["created"])
         model = self.change(identity, model_id, lambda document: document.update(changed))
         if fields.get("iteration") is not None and model.get("task"):
             self._raise_iteration(identity, model["task"], fields["iteration"])
         return changed
+
+    def update_for_task(
+        self, identity: Identity, task_id: str, fields: dict[str, Any], *, model_id: str | None
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Change the task's output model, or give it one: that of model_id, or else a new one.
+
+        A new one takes what is not given from the task. Returns the model's id and changed fields, None when it was made.
+        """
+        task = self._tasks.get(identity, task_id)
+        checks.writable(task)
+        latest = next((str(item["model"]) for item in reversed(task["models"]["output"])), None)
+        present = model_id or (latest if latest and self._documents.get("models", latest) else None)
+        if present:
+            changed = self.edit(identity, present, {**fields, "task": task_id})
+        else:
+            if "uri" not in fields:
+                raise ApiError(Fault.VALIDATION_ERROR, "a new model needs a uri")
+            inherited = {"name": task["name"], "project": task.get("project"), "task": task_id}
+            inherited["framework"] = task["execution"].get("framework")
+            given = {name: value for name, value in inherited.items() if value}
+            present, changed = self.create(identity, {**given, **fields}), None
+        self._tasks.change(identity, task_id, lambda document: _put_on(document, present, fields.get("iteration")))
+        return present, changed
 
     def set_ready(
         self, identity: Identity, model_id: str, *, publish_task: bool, force_publish_task: bool
@@ -186,6 +225,12 @@ class Models:
 def _check_draft(model: Document) -> None:
     if model["ready"]:
         raise ApiError(Fault.MODEL_IS_READY, str(model["id"]))
+
+
+def _put_on(task: Document, model_id: str, iteration: int | None) -> None:
+    if all(item["model"] != model_id for item in task["models"]["output"]):
+        task["models"]["output"].append({"name": "Output Model", "model": model_id})
+    task["last_iteration"] = max(task["last_iteration"], iteration or 0)
 
 
 def _take_off(task: Document, model_id: str, *, mark: bool) -> None:

@@ -18,6 +18,7 @@ from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
 
 DEVELOPMENT = "development"
+CONTROLLER = "controller"
 # A stop asks a worker that reported within this many seconds to end the task itself.
 WORKER_TIMEOUT = 600
 
@@ -72,11 +73,34 @@ class Tasks:
         """As find, with references as objects."""
         return joins.find(self._documents, joins.TASKS, identity, arguments, self.find)
 
+    def types(self, identity: Identity, projects: list[str] | None) -> list[str]:
+        """The types of tasks in the projects and below them, or of all, sorted."""
+        inside = In(("project",), tuple(self._projects.descendants(projects))) if projects else EVERYTHING
+        return self._documents.distinct("tasks", ("type",), And((listing.visible(identity), inside)))
+
+    def steps(self, identity: Identity, task_id: str) -> list[str]:
+        """The tasks that a pipeline's controller started; none of any other task."""
+        if self.get(identity, task_id)["type"] != CONTROLLER:
+            return []
+        children = And((Eq(("company",), identity.company), Eq(("parent",), task_id)))
+        return [str(child["id"]) for child in self._documents.find("tasks", children)]
+
+    def validate(self, identity: Identity, fields: dict[str, Any]) -> None:
+        """Whether a task could be created so. Raises what create does, and INVALID_TASK_ID for a parent that is not there."""
+        checks.name(fields["name"])
+        self._check_project(identity, fields.get("project"))
+        if fields.get("parent"):
+            self.get(identity, fields["parent"])
+
     # writing
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
         """Add a task with status created; return its id. Raises INVALID_PROJECT_ID for a project that is not there."""
         self._check_project(identity, fields.get("project"))
+        return self.add(identity, fields)
+
+    def add(self, identity: Identity, fields: dict[str, Any]) -> str:
+        """As create, without a look at what the task refers to."""
         now = self._now()
         task: Document = {
             "id": new_id(),

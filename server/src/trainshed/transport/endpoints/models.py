@@ -7,6 +7,7 @@ from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import models as wire
+from trainshed.transport.wire.batches import OfProjects
 
 Reply = dict[str, Any]
 
@@ -32,7 +33,25 @@ def create(call: Call, request: wire.Create) -> Reply:
     return {"id": call.services.models.create(call.identity, sent(request)), "created": True}
 
 
-def edit(call: Call, request: wire.Edit) -> Reply:
+def get_by_task_id(call: Call, request: wire.GetByTaskId) -> Reply:
+    return {"model": call.services.models.of_task(call.identity, request.task)}
+
+
+def get_frameworks(call: Call, request: OfProjects) -> Reply:
+    return {"frameworks": call.services.models.frameworks(call.identity, request.projects)}
+
+
+def update_for_task(call: Call, request: wire.UpdateForTask) -> Reply:
+    fields = sent(request, "task", "override_model_id")
+    model, changed = call.services.models.update_for_task(
+        call.identity, request.task, fields, model_id=request.override_model_id or None
+    )
+    if changed is None:
+        return {"id": model, "created": True}
+    return {"id": model, "created": False, "updated": 1, "fields": changed}
+
+
+def edit(call: Call, request: wire.Edit | wire.Update) -> Reply:
     fields = call.services.models.edit(call.identity, request.model, sent(request, "model"))
     return {"updated": 1, "fields": fields}
 

@@ -1,7 +1,11 @@
 """tasks.*"""
 
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+
+from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.status import Status
 from trainshed.ports.documents import Document
 from trainshed.services.listing import project
@@ -9,6 +13,8 @@ from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import tasks as wire
+from trainshed.transport.wire.batches import OfProjects
+from trainshed.transport.wire.common import Empty
 
 Reply = dict[str, Any]
 
@@ -31,6 +37,34 @@ def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
 
 def create(call: Call, request: wire.Create) -> Reply:
     return {"id": call.services.tasks.create(call.identity, sent(request))}
+
+
+def get_types(call: Call, request: OfProjects) -> Reply:
+    return {"types": call.services.tasks.types(call.identity, request.projects)}
+
+
+def validate(call: Call, request: wire.Create) -> Reply:
+    call.services.tasks.validate(call.identity, sent(request))
+    return {}
+
+
+def update_batch(call: Call, request: Empty) -> Reply:
+    """tasks.update, one a line. Nothing is changed when a line does not validate; unknown tasks are passed over."""
+    updates = [_update_of(line) for line in call.body.splitlines() if line.strip()]
+    if not updates:
+        raise ApiError(Fault.BATCH_EMPTY)
+    updated = 0
+    for one in updates:
+        with suppress(ApiError):
+            updated += update(call, one)["updated"]
+    return {"updated": updated}
+
+
+def _update_of(line: bytes) -> wire.Update:
+    try:
+        return msgspec.json.decode(line, type=wire.Update)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
 
 
 def edit(call: Call, request: wire.Edit) -> Reply:
@@ -94,7 +128,20 @@ def completed(call: Call, request: wire.Completed) -> Reply:
     return reply
 
 
-def stop(call: Call, request: wire.ChangeStatus) -> Reply:
+def stop(call: Call, request: wire.Stop) -> Reply:
+    steps = _steps(call, request.task, request.include_pipeline_steps)
+    reply = _stop(call, request)
+    for step in steps:
+        with suppress(ApiError):  # it may be over already
+            _stop(call, msgspec.structs.replace(request, task=step))
+    return reply
+
+
+def _steps(call: Call, task: str, asked_for: bool | None) -> list[str]:
+    return call.services.tasks.steps(call.identity, task) if asked_for else []
+
+
+def _stop(call: Call, request: wire.Stop) -> Reply:
     fields = call.services.tasks.stop(
         call.identity,
         request.task,
@@ -139,6 +186,15 @@ def reset(call: Call, request: wire.Reset) -> Reply:
 
 
 def delete(call: Call, request: wire.Delete) -> Reply:
+    steps = _steps(call, request.task, request.include_pipeline_steps)
+    reply = _delete(call, request)
+    for step in steps:
+        with suppress(ApiError):  # one that may not be deleted stays
+            _delete(call, msgspec.structs.replace(request, task=step))
+    return reply
+
+
+def _delete(call: Call, request: wire.Delete) -> Reply:
     before = call.services.tasks.get(call.identity, request.task)
     counts, models = call.services.tasks.delete(
         call.identity,
@@ -146,7 +202,7 @@ def delete(call: Call, request: wire.Delete) -> Reply:
         force=bool(request.force),
         delete_models=request.delete_output_models is not False,
     )
-    reply: Reply = {"deleted": True, "events": {}, **counts}
+    reply: Reply = {"deleted": True, "deleted_models": len(models), "events": {}, **counts}
     if request.return_file_urls:
         reply["urls"] = _urls(before, models)
     return reply
@@ -159,6 +215,63 @@ def _urls(task: Document, models: list[Document]) -> Reply:
         "artifact_urls": [artifact["uri"] for artifact in artifacts if artifact.get("uri")],
         "event_urls": [],
     }
+
+
+def archive_one(call: Call, request: wire.Archive, task: str) -> Reply:
+    for each in [task, *_steps(call, task, request.include_pipeline_steps)]:
+        call.services.archive.put_task(
+            call.identity, each, reason=request.status_reason, message=request.status_message
+        )
+    return {"archived": True}
+
+
+def unarchive_one(call: Call, request: wire.Archive, task: str) -> Reply:
+    for each in [task, *_steps(call, task, request.include_pipeline_steps)]:
+        call.services.archive.take_task(
+            call.identity, each, reason=request.status_reason, message=request.status_message
+        )
+    return {"unarchived": True}
+
+
+def archive(call: Call, request: wire.Archive) -> Reply:
+    """All of them or, when one is not there, none."""
+    for task in request.ids:
+        call.services.tasks.get(call.identity, task)
+    return {"archived": sum(archive_one(call, request, task)["archived"] for task in request.ids)}
+
+
+# clones
+
+
+def clone(call: Call, request: wire.Clone) -> Reply:
+    """A new task like this one. A project's name makes the project when it is missing."""
+    changes = {_CLONED.get(name, name): value for name, value in sent(request, "task", "validate_references").items()}
+    reply: Reply = {}
+    if name := changes.pop("new_project_name", None):
+        project = call.services.projects.ensure(call.identity, name)
+        changes["project"] = project["id"]
+        reply["new_project"] = {"id": project["id"], "name": project["name"]}
+    reply["id"] = call.services.cloning.clone(
+        call.identity, request.task, changes, validate_references=bool(request.validate_references)
+    )
+    return reply
+
+
+_CLONED = {"execution_overrides": "execution"} | {
+    f"new_task_{name}": name
+    for name in (
+        "name",
+        "comment",
+        "tags",
+        "system_tags",
+        "parent",
+        "project",
+        "hyperparams",
+        "configuration",
+        "input_models",
+        "container",
+    )
+}
 
 
 # hyperparameters and configurations

@@ -69,6 +69,46 @@ class Edit(Request, kw_only=True):
     iteration: Maybe[Int64] = UNSET
 
 
+class Update(Request, kw_only=True):
+    model: str
+    name: Maybe[str] = UNSET
+    comment: Maybe[str] = UNSET
+    tags: Maybe[list[str]] = UNSET
+    system_tags: Maybe[list[str]] = UNSET
+    ready: Maybe[bool] = UNSET
+    created: Maybe[str] = UNSET
+    ui_cache: Maybe[FreeForm] = UNSET
+    project: Maybe[str] = UNSET
+    task: Maybe[str] = UNSET
+    iteration: Maybe[Int64] = UNSET
+
+
+class UpdateForTask(Request, kw_only=True):
+    task: str
+    uri: Maybe[str] = UNSET
+    name: Maybe[str] = UNSET
+    comment: Maybe[str] = UNSET
+    tags: Maybe[list[str]] = UNSET
+    system_tags: Maybe[list[str]] = UNSET
+    override_model_id: Maybe[str] = UNSET
+    iteration: Maybe[Int64] = UNSET
+
+
+class GetByTaskId(Request, kw_only=True):
+    task: str
+
+
+class PublishMany(Request, kw_only=True):
+    ids: list[str]
+    force_publish_task: bool | None = None
+    publish_tasks: bool | None = None
+
+
+class DeleteMany(Request, kw_only=True):
+    ids: list[str]
+    force: bool | None = None
+
+
 class SetReady(Request, kw_only=True):
     model: str
     force_publish_task: bool | None = None

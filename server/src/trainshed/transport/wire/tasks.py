@@ -183,6 +183,25 @@ class ChangeStatus(Request, kw_only=True):
     status_message: str | None = None
 
 
+class Stop(ChangeStatus, kw_only=True):
+    include_pipeline_steps: bool | None = None
+
+
+class StopMany(Request, kw_only=True):
+    ids: list[str]
+    force: bool | None = None
+    status_reason: str | None = None
+    status_message: str | None = None
+    include_pipeline_steps: bool | None = None
+
+
+class Archive(Request, kw_only=True):
+    ids: list[str]
+    status_reason: str | None = None
+    status_message: str | None = None
+    include_pipeline_steps: bool | None = None
+
+
 class Completed(ChangeStatus, kw_only=True):
     publish: bool | None = None
 
@@ -191,7 +210,23 @@ class Publish(ChangeStatus, kw_only=True):
     publish_model: bool | None = None
 
 
+class PublishMany(Request, kw_only=True):
+    ids: list[str]
+    force: bool | None = None
+    status_reason: str | None = None
+    status_message: str | None = None
+    publish_model: bool | None = None
+
+
 class Reset(ChangeStatus, kw_only=True):
+    clear_all: bool | None = None
+    return_file_urls: bool | None = None
+    delete_output_models: bool | None = None
+
+
+class ResetMany(Request, kw_only=True):
+    ids: list[str]
+    force: bool | None = None
     clear_all: bool | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
@@ -202,6 +237,32 @@ class Delete(Request, kw_only=True):
     force: bool | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
+    include_pipeline_steps: bool | None = None
+
+
+class DeleteMany(Request, kw_only=True):
+    ids: list[str]
+    force: bool | None = None
+    return_file_urls: bool | None = None
+    delete_output_models: bool | None = None
+    include_pipeline_steps: bool | None = None
+
+
+class Clone(Request, kw_only=True):
+    task: str
+    new_task_name: Maybe[str] = UNSET
+    new_task_comment: Maybe[str] = UNSET
+    new_task_tags: Maybe[list[str]] = UNSET
+    new_task_system_tags: Maybe[list[str]] = UNSET
+    new_task_parent: Maybe[str] = UNSET
+    new_task_project: Maybe[str] = UNSET
+    new_task_hyperparams: Maybe[dict[str, dict[str, Param]]] = UNSET
+    new_task_configuration: Maybe[dict[str, Configuration]] = UNSET
+    new_task_input_models: Maybe[list[ModelItem]] = UNSET
+    new_task_container: Maybe[dict[str, str | None]] = UNSET
+    execution_overrides: Maybe[Execution] = UNSET
+    new_project_name: Maybe[str] = UNSET
+    validate_references: bool | None = None
 
 
 class SetRequirements(Request, kw_only=True):
