@@ -35,6 +35,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.reports import Reports
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
@@ -122,6 +123,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         projects=projects,
         project_stats=ProjectStats(documents=documents, clock=clock, projects=projects),
         project_tree=ProjectTree(documents=documents, projects=projects),
+        reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
         project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),

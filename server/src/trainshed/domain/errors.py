@@ -31,6 +31,7 @@ class Fault(Enum):
     INVALID_TASK_STATUS = _Row(400, 110, "the task's status does not allow this")
     TASK_CANNOT_BE_DELETED = _Row(400, 123, "the task cannot be deleted")
     EVENTS_NOT_ADDED = _Row(400, 131, "no event was added")
+    OPERATION_SUPPORTED_ON_REPORTS_ONLY = _Row(400, 150, "this works on reports only")
     INVALID_MODEL_ID = _Row(400, 201, "invalid model id")
     MODEL_IS_READY = _Row(400, 203, "the model is published")
     MODEL_IN_USE = _Row(400, 205, "the model is in use")

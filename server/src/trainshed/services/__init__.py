@@ -15,6 +15,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.reports import Reports
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
@@ -41,6 +42,7 @@ class Services:
     project_stats: ProjectStats
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
+    reports: Reports
     tasks: Tasks
     task_parts: TaskParts
     task_queueing: TaskQueueing

@@ -16,6 +16,7 @@ from trainshed.transport.endpoints import (
     organization,
     projects,
     queues,
+    reports,
     serving,
     storage,
     task_queueing,
@@ -30,6 +31,7 @@ from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import projects as projects_wire
 from trainshed.transport.wire import queues as queues_wire
+from trainshed.transport.wire import reports as reports_wire
 from trainshed.transport.wire import server as server_wire
 from trainshed.transport.wire import serving as serving_wire
 from trainshed.transport.wire import storage as storage_wire
@@ -181,6 +183,16 @@ ENDPOINTS: dict[str, Entry] = {
     "queues.peek_task": Entry(queues.peek_task, queues_wire.QueueId, (2, 15)),
     "queues.remove_task": Entry(queues.remove_task, queues_wire.RemoveTask, (2, 4)),
     "queues.update": Entry(queues.update, queues_wire.Update, (2, 4)),
+    "reports.archive": Entry(reports.archive, reports_wire.Commented, (2, 23)),
+    "reports.create": Entry(reports.create, reports_wire.Create, (2, 23)),
+    "reports.delete": Entry(reports.delete, reports_wire.Delete, (2, 23)),
+    "reports.get_all_ex": Entry(reports.get_all_ex, reports_wire.GetAllEx, (2, 23)),
+    "reports.get_tags": Entry(reports.get_tags, Empty, (2, 23)),
+    "reports.get_task_data": Entry(reports.get_task_data, reports_wire.GetTaskData, (2, 23)),
+    "reports.move": Entry(reports.move, reports_wire.Move, (2, 23)),
+    "reports.publish": Entry(reports.publish, reports_wire.Commented, (2, 23)),
+    "reports.unarchive": Entry(reports.unarchive, reports_wire.Commented, (2, 23)),
+    "reports.update": Entry(reports.update, reports_wire.Update, (2, 23)),
     "server.config": Entry(about.config, server_wire.Config, (2, 1), roles=_ROOT),
     "server.endpoints": Entry(lambda call, request: _described(), Empty, (2, 1), roles=_ROOT),
     "server.get_stats": Entry(about.get_stats, server_wire.GetStats, (2, 1), roles=_ROOT),
