@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
 from trainshed.services.users import Users
+from trainshed.services.watchdog import INTERVAL, Watchdog
 from trainshed.services.workers import Workers
 from trainshed.settings import Settings
 from trainshed.transport import version
@@ -130,6 +132,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         task_queueing=TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers),
         models=models,
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
+        watchdog=Watchdog(documents=documents, cache=cache, clock=clock, tasks=tasks),
         queues=queues,
         workers=workers,
         serving=Serving(documents=documents, clock=clock, history=history),
@@ -146,7 +149,9 @@ def build_apps(settings: Settings, services: Services) -> dict[str, flask.Flask]
     return {
         "web": create_web_app(product_version=version.product()),
         "api": create_api_app(services),
-        "files": create_files_app(blobs=FileBlobs(settings.data_dir / "files"), authenticate=identify),
+        "files": create_files_app(
+            blobs=FileBlobs(settings.data_dir / "files"), authenticate=identify, uploading=services.watchdog.saw
+        ),
     }
 
 
@@ -176,13 +181,19 @@ def write_private(path: Path, text: str) -> None:
         os.fsync(out.fileno())
 
 
-class Compactor:
-    """Packs recent points in the background, from start() to stop()."""
+class Periodic:
+    """Does a job in the background, step by step, every so many seconds from start() to stop().
 
-    def __init__(self, events: Events) -> None:
-        self._events = events
+    step: does a bounded part; whether more is left to do at once. Of several processes with one cache, one does the job.
+    """
+
+    def __init__(self, name: str, step: Callable[[], bool], *, seconds: float, cache: Cache) -> None:
+        self._name = name
+        self._step = step
+        self._seconds = seconds
+        self._cache = cache
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -193,14 +204,25 @@ class Compactor:
         self._stopping.set()
         self._thread.join()
 
+    def turn(self) -> None:
+        """Do what there is to do, unless another process does or did so a moment ago."""
+        try:
+            # The lease ends a little before this process comes back for it.
+            if self._cache.add(f"lease:{self._name}", b"", self._seconds * 0.9):
+                while not self._stopping.is_set() and self._step():
+                    pass
+        except StoreError:  # a full disk, say: it may be better the next time
+            log.exception("%s failed", self._name)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self._compact():
-                self._stopping.wait(_COMPACT_SECONDS)
+            self.turn()
+            self._stopping.wait(self._seconds)
 
-    def _compact(self) -> bool:
-        try:
-            return self._events.compact()
-        except StoreError:  # a full disk, say: it may be better the next time
-            log.exception("packing recent points failed")
-            return False
+
+def build_jobs(engines: Engines, services: Services) -> tuple[Periodic, ...]:
+    """What the server does by itself."""
+    return (
+        Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=engines.cache),
+        Periodic("watchdog", services.watchdog.look, seconds=INTERVAL, cache=engines.cache),
+    )

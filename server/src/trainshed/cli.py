@@ -129,13 +129,14 @@ def _serve(options: argparse.Namespace) -> Exit:
         Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
         for number, name in enumerate(ports, start=1)
     ]
-    compactor = bootstrap.Compactor(engines.events)
+    jobs = bootstrap.build_jobs(engines, services)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     for listener in listeners:
         listener.start()
-    compactor.start()
+    for job in jobs:
+        job.start()
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - only compared
     for name, port in ports.items():
         print(f"{name:5}  http://{shown}:{port}", flush=True)
@@ -144,7 +145,8 @@ def _serve(options: argparse.Namespace) -> Exit:
     stopping.wait()
     for listener in listeners:
         listener.stop()
-    compactor.stop()
+    for job in jobs:
+        job.stop()
     engines.close()
     return Exit.OK
 

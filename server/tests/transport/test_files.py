@@ -476,3 +476,13 @@ def test_no_path_leaves_the_root(root: Path, path: str, times: int) -> None:
         assert {response.status_code for response in responses} <= {200, 400, 404}
         assert all(response.data != b"secret" for response in responses)
     assert snapshot(root.parent, without=root) == before
+
+
+def test_an_upload_is_a_sign_of_life_of_its_task(tmp_path: Path) -> None:
+    seen: list[str] = []
+    app = create_files_app(blobs=FileBlobs(tmp_path), authenticate=authenticate, uploading=seen.append)
+    client = app.test_client()
+    headers = {"Authorization": "Bearer good"}
+    for path in ("p/name.0123456789abcdef0123456789abcdef/models/w.pt", "p/no-id/w.pt", f"p/{'0' * 33}/w.pt"):
+        assert client.put(f"/{path}", data=b"x", headers=headers).status_code == 200
+    assert set(seen) == {"0123456789abcdef0123456789abcdef"}

@@ -15,6 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # What is left plain when the client encodes the folder of a task, whose name ends with the task's id.
 _LEFT_BY_CLIENT = "'[]{}()$^,.; -_+-=/"
 _TASK_FOLDER = re.compile(r".*?\.[0-9a-f]{32}(?=/)")
+_TASK_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -42,6 +43,12 @@ def as_client_stored(key: str) -> str | None:
         return None
     stored = quote(folder[0], safe=_LEFT_BY_CLIENT) + key[folder.end() :]
     return stored if stored != key else None
+
+
+def task_of(key: str) -> str | None:
+    """The id of the task that the file belongs to: the client puts it into the path."""
+    found = _TASK_ID.search(key)
+    return found[0] if found else None
 
 
 def _problem(segments: list[str]) -> str | None:

@@ -22,6 +22,7 @@ from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
 from trainshed.services.users import Users
+from trainshed.services.watchdog import Watchdog
 from trainshed.services.workers import Workers
 
 
@@ -48,6 +49,7 @@ class Services:
     task_queueing: TaskQueueing
     models: Models
     events: EventLog
+    watchdog: Watchdog
     queues: Queues
     workers: Workers
     serving: Serving

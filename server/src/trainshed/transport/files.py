@@ -4,7 +4,8 @@ Success is 200 and nothing else: the client takes 201 and 204 for failures. A mi
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from werkzeug.routing import BaseConverter
 
 from trainshed.domain.errors import ApiError, Fault, InvalidKey, NotFound, StoreError, StoreFull
 from trainshed.domain.identity import Identity
-from trainshed.domain.paths import as_client_stored, blob_key
+from trainshed.domain.paths import as_client_stored, blob_key, task_of
 from trainshed.ports.blobs import Blobs
 from trainshed.transport.download import download
 from trainshed.transport.envelope import failure
@@ -51,8 +52,18 @@ class _Listed(msgspec.Struct):
     files: list[str]
 
 
-def create_files_app(*, blobs: Blobs, authenticate: Callable[[flask.Request], Identity]) -> flask.Flask:
-    """The WSGI application. authenticate: raises ApiError 401 unless the request says who it comes from."""
+def create_files_app(
+    *,
+    blobs: Blobs,
+    authenticate: Callable[[flask.Request], Identity],
+    uploading: Callable[[str], None] = lambda task: None,
+) -> flask.Flask:
+    """The WSGI application.
+
+    authenticate: raises ApiError 401 unless the request says who it comes from. uploading: told the task of each upload.
+    """
+
+    store = partial(_store, blobs, uploading)
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # or "//" becomes a redirect, which no client expects
     app.url_map.converters["any_path"] = _AnyPath
@@ -72,9 +83,7 @@ def create_files_app(*, blobs: Blobs, authenticate: Callable[[flask.Request], Id
         boundary = flask.request.mimetype_params.get("boundary", "")
         if flask.request.mimetype != "multipart/form-data":
             raise ApiError(Fault.BAD_REQUEST, "an upload is a form (multipart/form-data), or PUT")
-        stored = [
-            blobs.put(_new_key(part.name), part.content).key for part in file_parts(Body(flask.request).read, boundary)
-        ]
+        stored = [store(part.name, part.content) for part in file_parts(Body(flask.request).read, boundary)]
         if not stored:
             raise ApiError(Fault.BAD_REQUEST, "the form has no file")
         return _json(stored)
@@ -85,7 +94,7 @@ def create_files_app(*, blobs: Blobs, authenticate: Callable[[flask.Request], Id
 
     @app.put("/<any_path:_>", provide_automatic_options=False)
     def _put(_: str) -> flask.Response:
-        return _json([blobs.put(_new_key(_path(flask.request)), _sized_body(flask.request)).key])
+        return _json([store(_path(flask.request), _sized_body(flask.request))])
 
     @app.get("/<any_path:_>", provide_automatic_options=False)
     def _get(_: str) -> flask.Response:
@@ -98,6 +107,17 @@ def create_files_app(*, blobs: Blobs, authenticate: Callable[[flask.Request], Id
     app.register_error_handler(Exception, _failed)
     app.after_request(_harmless)
     return app
+
+
+def _store(blobs: Blobs, uploading: Callable[[str], None], name: str, content: Iterable[bytes]) -> str:
+    key = _new_key(name)
+    task = task_of(key)
+    if task:
+        uploading(task)  # already now, as it may take hours
+    blobs.put(key, content)
+    if task:
+        uploading(task)
+    return key
 
 
 def _path(request: flask.Request) -> str:
