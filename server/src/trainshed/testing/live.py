@@ -23,8 +23,9 @@ LISTENERS = ("web", "api", "files")
 class LiveServer:
     """A server on free ports over one data directory; it may be killed and started again."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *flags: str) -> None:
         self.data = data
+        self._flags = flags
         self.ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -33,7 +34,9 @@ class LiveServer:
         flags = [f"--{name}-port={port}" for name, port in self.ports.items()]
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "trainshed", "serve", f"--data-dir={self.data}", *flags], stdout=log, stderr=log
+                [sys.executable, "-m", "trainshed", "serve", f"--data-dir={self.data}", *flags, *self._flags],
+                stdout=log,
+                stderr=log,
             )
         end = time.monotonic() + READY_SECONDS
         for name in LISTENERS:
@@ -41,6 +44,12 @@ class LiveServer:
                 assert self._process.poll() is None, self.log()
                 assert time.monotonic() < end, f"{name} does not answer: {self.log()}"
                 time.sleep(0.02)
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it, SIGKILL included; return its exit code."""

@@ -1,0 +1,227 @@
+"""How fast the API is over HTTP: python bench/api.py [--clients N] [--seconds N] [--tasks 10000] [--fast-writes] [--json]
+
+A server of its own, and clients in processes of their own that speak bare HTTP, so that the client's own cost stays small.
+"Per CPU-second" counts the server's processor time alone: it is the steady figure where clients share the machine.
+Times of reading are the best of several, over one connection.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.domain.identity import DEFAULT_COMPANY
+from trainshed.testing.live import LiveServer
+
+BATCH, ROUNDS = 1000, 7
+LONG_SERIES, SERIES = 100_000, 200
+
+
+class Client:
+    """One connection to the API."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._headers = {"Authorization": token, "Content-Type": "application/json"}
+
+    def send(self, endpoint: str, body: bytes) -> bytes:
+        """The reply as it came; an error ends the program."""
+        self._connection.request("POST", f"/v2.31/{endpoint}", body, self._headers)
+        reply = self._connection.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise SystemExit(f"{endpoint}: {text[:500]!r}")
+        return text
+
+    def call(self, endpoint: str, **fields: Any) -> Any:
+        """The reply's data."""
+        return json.loads(self.send(endpoint, json.dumps(fields).encode()))["data"]
+
+
+def points(task: str, start: int, count: int = BATCH, series: int = 1) -> bytes:
+    """A batch of scalars, spread over the series."""
+    chance = random.Random(start)
+    return b"\n".join(
+        b'{"type":"training_stats_scalar","task":"%s","metric":"metric %d","variant":"train","iter":%d,'
+        b'"timestamp":%d,"value":%.9f}'
+        % (task.encode(), n % series, n // series, 1_767_225_600_000 + n, chance.random())
+        for n in range(start, start + count)
+    )
+
+
+def ingest(port: int, token: str, series: int, seconds: float) -> int:
+    """Report to a task of one's own until the time is over; how many points."""
+    client = Client(port, token)
+    task = client.call("tasks.create", name="bench", type="training")["id"]
+    batches = [points(task, n * BATCH, series=series) for n in range(50)]
+    end, sent = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        client.send("events.add_batch", batches[sent % len(batches)])
+        sent += 1
+    return sent * BATCH
+
+
+def edit(port: int, token: str, seconds: float) -> int:
+    """Create tasks, edit and start each until the time is over; how many calls."""
+    client, calls = Client(port, token), 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        task = client.call("tasks.create", name="bench", type="training")["id"]
+        client.call(
+            "tasks.edit", task=task, hyperparams={"Args": {"lr": {"section": "Args", "name": "lr", "value": "1"}}}
+        )
+        client.call("tasks.started", task=task)
+        calls += 3
+    return calls
+
+
+def documents(count: int) -> Iterator[dict[str, Any]]:
+    """Tasks of 3 to 4 KB, as a small training leaves them."""
+    chance = random.Random(1)
+    for number in range(count):
+        moment = f"2026-01-{1 + number % 28:02}T00:{chance.randrange(60):02}:{chance.randrange(60):02}.000000+00:00"
+        yield {
+            "id": f"{chance.getrandbits(128):032x}",
+            "name": f"run {number}",
+            "company": DEFAULT_COMPANY,
+            "user": "user",
+            "project": f"{number % 5:032x}",
+            "type": "training",
+            "status": chance.choice(["created", "completed", "failed", "published"]),
+            "tags": chance.sample(["baseline", "large", "small", "ablation", "nightly"], 2),
+            "system_tags": [],
+            "created": moment,
+            "last_update": moment,
+            "last_change": moment,
+            "hyperparams": {
+                "Args": {f"a.{n}": {"section": "Args", "name": f"a.{n}", "value": str(n)} for n in range(20)}
+            },
+            "script": {"repository": "https://example.com/repository.git", "diff": "+line\n" * 160},
+            "execution": {"artifacts": []},
+            "models": {"input": [], "output": []},
+            "last_metrics": {},
+            "last_iteration": 0,
+        }
+
+
+def fill(data: Path, count: int) -> None:
+    """Put tasks straight into a server's folder."""
+    store = SqliteDocuments(data / "documents.db", durable=False)
+    for document in documents(count):
+        store.insert("tasks", document)
+    store.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - began)
+    return best * 1000
+
+
+def by_many(pid: int, clients: int, work: Callable[..., int], *arguments: Any) -> tuple[float, float]:
+    """What the clients did per second, and per CPU-second of the server."""
+    with ProcessPoolExecutor(clients, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(abs, range(clients)))  # the processes are there
+        cpu, began = cpu_seconds(pid), time.perf_counter()
+        done = sum(job.result() for job in [pool.submit(work, *arguments) for _ in range(clients)])
+        return done / (time.perf_counter() - began), done / (cpu_seconds(pid) - cpu)
+
+
+def log_in(server: LiveServer) -> str:
+    keys = server.environment()
+    pair = f"{keys['CLEARML_API_ACCESS_KEY']}:{keys['CLEARML_API_SECRET_KEY']}"
+    client = Client(server.ports["api"], "Basic " + base64.b64encode(pair.encode()).decode())
+    return "Bearer " + str(client.call("auth.login")["token"])
+
+
+def read(client: Client) -> dict[str, float]:
+    task = client.call("tasks.create", name="bench", type="training")["id"]
+    for start in range(0, LONG_SERIES, BATCH):
+        client.send("events.add_batch", points(task, start))
+    wide = client.call("tasks.create", name="bench", type="training")["id"]
+    for start in range(0, SERIES * 1000, BATCH):
+        client.send("events.add_batch", points(wide, start, series=SERIES))
+    raw = {"task": task, "metric": {"metric": "metric 0"}, "batch_size": LONG_SERIES}
+    questions: dict[str, tuple[str, dict[str, Any]]] = {
+        "100,000 points of a series in full, ms": ("scalar_metrics_iter_raw", raw),
+        "100,000 points sampled to 5,000, ms": ("scalar_metrics_iter_histogram", {"task": task, "samples": 5000}),
+        "200 series of 1,000 points, ms": ("scalar_metrics_iter_histogram", {"task": wide}),
+    }
+    return {
+        name: milliseconds(partial(client.send, f"events.{endpoint}", json.dumps(body).encode()))
+        for name, (endpoint, body) in questions.items()
+    }
+
+
+def list_tasks(client: Client) -> dict[str, float]:
+    question = {
+        "project": [f"{1:032x}"],
+        "status": ["completed", "published"],
+        "tags": ["baseline"],
+        "order_by": ["-last_update"],
+        "page": 0,
+        "page_size": 50,
+    }
+    body = json.dumps(question).encode()
+    return {"tasks by project, status, tag, newest 50, ms": milliseconds(lambda: client.send("tasks.get_all", body))}
+
+
+def measure(server: LiveServer, options: argparse.Namespace) -> dict[str, float]:
+    """Every figure, by name."""
+    port, token, pid = server.ports["api"], log_in(server), server.pid
+    figures: dict[str, float] = {}
+    for name, series in (("10 series", 10), ("1,000 series", 1000)):
+        wall, cpu = by_many(pid, options.clients, ingest, port, token, series, options.seconds)
+        figures |= {f"points a second, {name}": wall, f"points a CPU-second, {name}": cpu}
+    wall, cpu = by_many(pid, options.clients, edit, port, token, options.seconds)
+    figures |= {"task create, edit, start: calls a second": wall, "calls a CPU-second": cpu}
+    client = Client(port, token)
+    return figures | read(client) | list_tasks(client)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--fast-writes", action="store_true", help="do not wait for the disk")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        fill(data, options.tasks)
+        server = LiveServer(data, *(["--fast-writes"] if options.fast_writes else []))
+        server.start()
+        try:
+            figures = measure(server, options)
+        finally:
+            server.stop()
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:46}{value:14,.1f}")
+
+
+if __name__ == "__main__":
+    main()
