@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trainshed import bootstrap
 from trainshed.domain.errors import StoreError, StoreFull
+from trainshed.domain.identity import Identity
 from trainshed.services.accounts import KeyPair
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport import version
@@ -121,8 +122,9 @@ def _serve(options: argparse.Namespace) -> Exit:
     with _store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
         services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
-        _, first = services.accounts.ensure_admin()
+        user, first = services.accounts.ensure_admin()
         if first is not None:
+            services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is
             bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
     apps = bootstrap.build_apps(settings, services)
     listeners = [

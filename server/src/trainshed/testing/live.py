@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ SCRIPT_SECONDS = 100
 # holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
 CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
 LISTENERS = ("web", "api", "files")
+AGENT = "an-agent"  # the id of the one worker
 
 
 class LiveServer:
@@ -83,16 +86,33 @@ class LiveServer:
 
     def start_script(self, script: Path, *arguments: str, home: Path) -> "subprocess.Popen[str]":
         """Start a script of the client's, with a HOME of its own. Its last line is its answer, in JSON."""
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "clearml.conf").write_text(CLIENT_SETTINGS)
         return subprocess.Popen(
             [sys.executable, str(script), *arguments],
             cwd=home,
-            env={**clean_environment(), **self.environment(), "HOME": str(home)},
+            env=self._client(home),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @contextmanager
+    def agent(self, queue: str, *, home: Path) -> Iterator[None]:
+        """An agent that takes tasks from the queue and runs them with this very Python, until the end of the block."""
+        environment = {**self._client(home), "CLEARML_WORKER_ID": AGENT, "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1"}
+        command = [sys.executable, "-m", "clearml_agent", "daemon", "--foreground", "--queue", queue]
+        with (home / "agent.log").open("ab") as log:
+            agent = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            agent.terminate()
+            agent.wait(READY_SECONDS)
+
+    def _client(self, home: Path) -> dict[str, str]:
+        """The environment of a client whose HOME this is."""
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "clearml.conf").write_text(CLIENT_SETTINGS)
+        return {**clean_environment(), **self.environment(), "HOME": str(home)}
 
     def _answers(self, name: str) -> bool:
         try:
