@@ -31,6 +31,7 @@ from trainshed.services.facets import Facets
 from trainshed.services.filing import Filing
 from trainshed.services.history import History
 from trainshed.services.models import Models
+from trainshed.services.pipelines import Pipelines
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
@@ -96,6 +97,8 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
     tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues)
     workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
     models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
+    cloning = Cloning(documents=documents, tasks=tasks, projects=projects)
+    queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
     return Services(
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
@@ -103,7 +106,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         facets=Facets(documents=documents, projects=projects),
         archive=Archive(clock=clock, tasks=tasks, models=models),
         census=Census(documents=documents),
-        cloning=Cloning(documents=documents, tasks=tasks, projects=projects),
+        cloning=cloning,
         model_filing=Filing(
             documents=documents,
             clock=clock,
@@ -125,11 +128,12 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         projects=projects,
         project_stats=ProjectStats(documents=documents, clock=clock, projects=projects),
         project_tree=ProjectTree(documents=documents, projects=projects),
+        pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
         project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),
-        task_queueing=TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers),
+        task_queueing=queueing,
         models=models,
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
         watchdog=Watchdog(documents=documents, cache=cache, clock=clock, tasks=tasks),

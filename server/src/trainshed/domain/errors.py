@@ -32,6 +32,7 @@ class Fault(Enum):
     TASK_CANNOT_BE_DELETED = _Row(400, 123, "the task cannot be deleted")
     EVENTS_NOT_ADDED = _Row(400, 131, "no event was added")
     OPERATION_SUPPORTED_ON_REPORTS_ONLY = _Row(400, 150, "this works on reports only")
+    CANNOT_REMOVE_ALL_RUNS = _Row(400, 160, "one run of a pipeline has to stay")
     INVALID_MODEL_ID = _Row(400, 201, "invalid model id")
     MODEL_IS_READY = _Row(400, 203, "the model is published")
     MODEL_IN_USE = _Row(400, 205, "the model is in use")

@@ -10,6 +10,7 @@ from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.filing import Filing
 from trainshed.services.models import Models
+from trainshed.services.pipelines import Pipelines
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
@@ -44,6 +45,7 @@ class Services:
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
     reports: Reports
+    pipelines: Pipelines
     tasks: Tasks
     task_parts: TaskParts
     task_queueing: TaskQueueing

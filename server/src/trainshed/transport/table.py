@@ -14,6 +14,7 @@ from trainshed.transport.endpoints import (
     many,
     models,
     organization,
+    pipelines,
     projects,
     queues,
     reports,
@@ -29,6 +30,7 @@ from trainshed.transport.wire import batches as batches_wire
 from trainshed.transport.wire import events as events_wire
 from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import organization as organization_wire
+from trainshed.transport.wire import pipelines as pipelines_wire
 from trainshed.transport.wire import projects as projects_wire
 from trainshed.transport.wire import queues as queues_wire
 from trainshed.transport.wire import reports as reports_wire
@@ -138,6 +140,8 @@ ENDPOINTS: dict[str, Entry] = {
     "models.update_tags": Entry(filing.update_tags(filing.of_models), batches_wire.UpdateTags, (2, 27)),
     "organization.get_tags": Entry(organization.get_tags, organization_wire.GetTags, (2, 8)),
     "organization.get_user_companies": Entry(organization.get_user_companies, Empty, (2, 12)),
+    "pipelines.delete_runs": Entry(pipelines.delete_runs, pipelines_wire.DeleteRuns, (2, 26)),
+    "pipelines.start_pipeline": Entry(pipelines.start_pipeline, pipelines_wire.StartPipeline, (2, 17)),
     "projects.create": Entry(projects.create, projects_wire.Create, (2, 1)),
     "projects.delete": Entry(projects.delete, projects_wire.Delete, (2, 1)),
     "projects.get_all": Entry(projects.get_all, projects_wire.GetAll, (2, 1)),
