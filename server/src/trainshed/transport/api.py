@@ -8,7 +8,7 @@ from flask import Flask, Request, Response, request
 
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
-from trainshed.transport import body, version
+from trainshed.transport import body, legacy, version
 from trainshed.transport.auth import Login, authenticate, impersonate
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
@@ -47,7 +47,7 @@ def _answer(services: Services, http: Request) -> Response:
         name, asked = _parse(http.path)
         endpoint = Endpoint(name, version.text(asked), version.text(min(asked, version.API)))
         entry = _look_up(name, asked)
-        data = _call(services, http, entry, asked)
+        data = legacy.downgraded(name, asked, _call(services, http, name, entry, asked))
         return data if isinstance(data, Response) else success(data, endpoint)
     except ApiError as error:
         return failure(error, endpoint)
@@ -83,11 +83,11 @@ def _look_up(name: str, asked: tuple[int, int]) -> Entry:
     return entry
 
 
-def _call(services: Services, http: Request, entry: Entry, asked: tuple[int, int]) -> Any:
+def _call(services: Services, http: Request, name: str, entry: Entry, asked: tuple[int, int]) -> Any:
     # Who calls comes first: a stranger's body is not even read.
     login = _login(services, http, entry)
     raw = body.read(http)
-    arguments = {} if entry.batch else body.arguments(http, raw)
+    arguments = {} if entry.batch else legacy.upgraded(name, asked, body.arguments(http, raw))
     call = Call(
         services=services,
         who=login.identity if login else None,

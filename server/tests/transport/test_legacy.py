@@ -1,0 +1,83 @@
+"""Old versions of the API."""
+
+from typing import Any
+
+import pytest
+
+from trainshed.testing.api import ApiClient, Json
+
+pytestmark = pytest.mark.parametrize("engines", ["memory"], indirect=True)
+
+JUNK: tuple[Any, ...] = (None, 1, "x", [], [1], {"parameters": 1}, {"parameters": {"a": {"b": 1}}}, {"model_desc": []})
+
+
+def create(api: ApiClient, version: str, **fields: Any) -> str:
+    task: str = api.call("tasks.create", version=version, **{"name": "a task", "type": "training", **fields})["id"]
+    return task
+
+
+def get(api: ApiClient, task: str, version: str = "2.31") -> Json:
+    found: Json = api.call("tasks.get_by_id", version=version, task=task)["task"]
+    return found
+
+
+def test_old_parameters_are_hyperparameters(api: ApiClient) -> None:
+    old = {"parameters": {"lr": "0.1", "TF_DEFINE/x": "y", "General/z": 2}, "model_desc": {"design": "layers"}}
+    task = create(api, "2.8", execution=old)
+    found = get(api, task)
+    assert found["hyperparams"] == {
+        "Args": {
+            "lr": {"section": "Args", "name": "lr", "value": "0.1", "type": "legacy"},
+            "General/z": {"section": "Args", "name": "General/z", "value": "2", "type": "legacy"},
+        },
+        "TF_DEFINE": {"x": {"section": "TF_DEFINE", "name": "x", "value": "y", "type": "legacy"}},
+    }
+    assert found["configuration"] == {"design": {"name": "design", "value": "layers", "type": "legacy"}}
+    assert found["execution"] == {"artifacts": []}
+    execution = get(api, task, "2.8")["execution"]
+    assert execution["parameters"] == {"lr": "0.1", "TF_DEFINE/x": "y", "General/z": "2"}
+    assert execution["model_desc"] == {"design": "layers"}
+
+
+def test_new_hyperparameters_are_old_parameters(api: ApiClient) -> None:
+    params = {"General": {"lr": {"section": "General", "name": "lr", "value": "1"}}}
+    task = create(api, "2.31", hyperparams=params)
+    assert get(api, task, "2.1")["execution"]["parameters"] == {"General/lr": "1"}
+    (listed,) = api.call("tasks.get_all", version="2.8", only_fields=["execution.parameters", "name"])["tasks"]
+    assert listed["execution"]["parameters"] == {"General/lr": "1"}
+    assert "parameters" not in get(api, task, "2.9")["execution"]
+
+
+def test_clones_of_old_clients(api: ApiClient) -> None:
+    source = create(api, "2.8", execution={"parameters": {"a": "1"}})
+    overrides = {"parameters": {"a": "2"}}
+    clone = api.call("tasks.clone", version="2.8", task=source, execution_overrides=overrides)["id"]
+    assert get(api, clone)["hyperparams"]["Args"]["a"]["value"] == "2"
+
+
+def test_system_tags_were_tags(api: ApiClient) -> None:
+    task = create(api, "2.2", tags=["mine", "development"])
+    assert (get(api, task)["tags"], get(api, task)["system_tags"]) == (["mine"], ["development"])
+    assert get(api, task, "2.2")["tags"] == ["mine", "development"]
+    assert "system_tags" not in get(api, task, "2.2")
+    assert get(api, task, "2.3")["tags"] == ["mine"]
+
+    def listed(*tags: str) -> int:
+        return len(api.call("tasks.get_all", version="2.2", tags=list(tags))["tasks"])
+
+    assert [listed("development"), listed("-development"), listed("mine", "-development"), listed("other")] == [
+        1,
+        0,
+        0,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.8"])
+@pytest.mark.usefixtures("no_stack_traces")
+def test_junk_is_the_callers_error(api: ApiClient, version: str) -> None:
+    for field in ("execution", "execution_overrides", "only_fields", "tags", "system_tags", "task"):
+        for junk in JUNK:
+            for endpoint in ("tasks.create", "tasks.get_all", "models.get_all", "projects.get_all"):
+                arguments = {"name": "thing", "type": "training", field: junk}
+                assert api.error(endpoint, version=version, **arguments)[0] < 500, (endpoint, field, junk)
