@@ -31,6 +31,7 @@ from trainshed.services.facets import Facets
 from trainshed.services.filing import Filing
 from trainshed.services.history import History
 from trainshed.services.models import Models
+from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
@@ -99,6 +100,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
     models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
     cloning = Cloning(documents=documents, tasks=tasks, projects=projects)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
+    project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
@@ -126,8 +128,11 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         storage=Storage(documents=documents, clock=clock),
         users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
         projects=projects,
-        project_stats=ProjectStats(documents=documents, clock=clock, projects=projects),
+        project_stats=project_stats,
         project_tree=ProjectTree(documents=documents, projects=projects),
+        organization=Organization(
+            documents=documents, cache=cache, projects=projects, project_stats=project_stats, tasks=tasks, models=models
+        ),
         pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
         project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),

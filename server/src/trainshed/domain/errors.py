@@ -21,6 +21,7 @@ class Fault(Enum):
     INVALID_PATH_VERSION = _Row(400, 2, "the version in the request path is not valid")
     INVALID_HEADERS = _Row(400, 5, "invalid headers")
     IMPERSONATION_ERROR = _Row(400, 6, "this user may not act as another")
+    INVALID_ID = _Row(400, 10, "invalid id")
     BAD_REQUEST = _Row(400, 0, "bad request")
     VALIDATION_ERROR = _Row(400, 12, "the request does not validate")
     INVALID_REGEX = _Row(400, 21, "invalid regular expression")

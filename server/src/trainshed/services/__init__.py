@@ -10,6 +10,7 @@ from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.filing import Filing
 from trainshed.services.models import Models
+from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
@@ -46,6 +47,7 @@ class Services:
     project_deletion: ProjectDeletion
     reports: Reports
     pipelines: Pipelines
+    organization: Organization
     tasks: Tasks
     task_parts: TaskParts
     task_queueing: TaskQueueing

@@ -117,16 +117,33 @@ def fetch(
     extra: Filter = EVERYTHING,
 ) -> Listed:
     """Answer a listing. extra: a further condition that the service knows of."""
-    mine = arguments.get("allow_public") is False
-    seen = Eq(("company",), identity.company) if mine else visible(identity)
-    where = And((seen, condition(entity, arguments), extra))
+    where = _where(entity, identity, arguments, extra)
     sort = order(arguments.get("order_by"))
-    if _conditions(where) + len(sort) > MAX_CONDITIONS:
-        raise ApiError(Fault.VALIDATION_ERROR, f"at most {MAX_CONDITIONS} conditions")
+    _check_size(where, len(sort))
     if "scroll_id" in arguments:
         return _scroll(documents, cache, entity, arguments, where, sort)
     found = documents.find(entity.collection, where, sort=sort, page=_page(arguments))
     return Listed(_projected(found, arguments))
+
+
+def count(
+    documents: Documents, entity: Entity, identity: Identity, arguments: Arguments, *, extra: Filter = EVERYTHING
+) -> int:
+    """How many documents a listing without pages would hold."""
+    where = _where(entity, identity, arguments, extra)
+    _check_size(where, 0)
+    return documents.count(entity.collection, where)
+
+
+def _where(entity: Entity, identity: Identity, arguments: Arguments, extra: Filter) -> Filter:
+    mine = arguments.get("allow_public") is False
+    seen = Eq(("company",), identity.company) if mine else visible(identity)
+    return And((seen, condition(entity, arguments), extra))
+
+
+def _check_size(where: Filter, sorts: int) -> None:
+    if _conditions(where) + sorts > MAX_CONDITIONS:
+        raise ApiError(Fault.VALIDATION_ERROR, f"at most {MAX_CONDITIONS} conditions")
 
 
 def _conditions(where: Filter) -> int:

@@ -48,6 +48,11 @@ class ProjectStats:
             self._describe(found.documents, scope)
         return found
 
+    def count(self, identity: Identity, arguments: listing.Arguments, *, extra: Filter = EVERYTHING) -> int:
+        """How many projects find would give without pages."""
+        scope = _Scope(self._documents, identity, arguments)
+        return self._projects.count(identity, arguments, extra=And((scope.rows(), extra)))
+
     def _describe(self, rows: list[Document], scope: "_Scope") -> None:
         tree = _Tree(self._documents, scope, [str(row["id"]) for row in rows])
         asked = scope.arguments

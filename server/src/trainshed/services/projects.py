@@ -34,15 +34,13 @@ class Projects:
 
         extra: a further condition.
         """
-        parents = arguments.get("parent")
-        shallow = bool(arguments.get("shallow_search"))
-        if parents is not None and not shallow:
-            wanted = parents if isinstance(parents, list) else [parents]
-            extra = And((extra, Or(tuple(Has(("path",), parent) for parent in wanted if parent))))
-            arguments = {name: value for name, value in arguments.items() if name != "parent"}
-        elif parents is None and shallow:
-            extra = And((extra, Eq(("parent",), None)))
+        arguments, extra = _placed(arguments, extra)
         return listing.fetch(self._documents, self._cache, listing.PROJECTS, identity, arguments, extra=extra)
+
+    def count(self, identity: Identity, arguments: listing.Arguments, *, extra: Filter = EVERYTHING) -> int:
+        """How many projects find would give without pages."""
+        arguments, extra = _placed(arguments, extra)
+        return listing.count(self._documents, listing.PROJECTS, identity, arguments, extra=extra)
 
     def create(self, identity: Identity, name: str, fields: dict[str, Any]) -> str:
         """Add a project and the parents that are missing; return its id. Raises NOT_UNIQUE when the name is taken."""
@@ -170,6 +168,19 @@ class Projects:
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())
+
+
+def _placed(arguments: listing.Arguments, extra: Filter) -> tuple[listing.Arguments, Filter]:
+    """What the arguments say of the place in the tree as a condition, and the other arguments."""
+    parents = arguments.get("parent")
+    shallow = bool(arguments.get("shallow_search"))
+    if parents is not None and not shallow:
+        wanted = parents if isinstance(parents, list) else [parents]
+        extra = And((extra, Or(tuple(Has(("path",), parent) for parent in wanted if parent))))
+        arguments = {name: value for name, value in arguments.items() if name != "parent"}
+    elif parents is None and shallow:
+        extra = And((extra, Eq(("parent",), None)))
+    return arguments, extra
 
 
 def _taken(name: str) -> ApiError:

@@ -138,8 +138,15 @@ ENDPOINTS: dict[str, Entry] = {
     "models.update": Entry(models.edit, models_wire.Update, (2, 1)),
     "models.update_for_task": Entry(models.update_for_task, models_wire.UpdateForTask, (2, 1)),
     "models.update_tags": Entry(filing.update_tags(filing.of_models), batches_wire.UpdateTags, (2, 27)),
+    "organization.download_for_get_all": Entry(organization.download_for_get_all, organization_wire.Download, (2, 26)),
+    "organization.get_entities_count": Entry(
+        organization.get_entities_count, organization_wire.GetEntitiesCount, (2, 20)
+    ),
     "organization.get_tags": Entry(organization.get_tags, organization_wire.GetTags, (2, 8)),
     "organization.get_user_companies": Entry(organization.get_user_companies, Empty, (2, 12)),
+    "organization.prepare_download_for_get_all": Entry(
+        organization.prepare_download_for_get_all, organization_wire.PrepareDownload, (2, 26)
+    ),
     "pipelines.delete_runs": Entry(pipelines.delete_runs, pipelines_wire.DeleteRuns, (2, 26)),
     "pipelines.start_pipeline": Entry(pipelines.start_pipeline, pipelines_wire.StartPipeline, (2, 17)),
     "projects.create": Entry(projects.create, projects_wire.Create, (2, 1)),
