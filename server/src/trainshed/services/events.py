@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from trainshed.domain import dates
@@ -73,7 +74,7 @@ class EventLog:
             if problem:
                 report.fail(problem, len(group))
                 continue
-            fitting = [e for e in group if not (is_model and isinstance(e, LogEvent))]
+            fitting = [e for e in group if not isinstance(e, LogEvent)] if is_model else group
             if len(fitting) < len(group):
                 report.fail("a model has no console log", len(group) - len(fitting))
             owners.append((owner, is_model))
@@ -189,7 +190,7 @@ class EventLog:
 
     def _update_owner(self, owner: str, events: list[AnyEvent], touched: list[SeriesStats], *, is_model: bool) -> None:
         now = dates.to_text(self._clock.now())
-        iteration = max((e.iter for e in events if e.iter != SINGLE_VALUE), default=0)
+        iteration = max([e.iter for e in events if e.iter != SINGLE_VALUE], default=0)
 
         def change(document: Document) -> None:
             document["last_update"] = now
@@ -216,7 +217,11 @@ def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> d
                 continue
             count += 1
         variants[key] = _figures(stats, variants.get(key))
-    return {key: dict(sorted(merged[key].items())) for key in sorted(merged) if merged[key]}
+    return {key: _by_key(merged[key]) for key in sorted(merged) if merged[key]}
+
+
+def _by_key(variants: dict[str, Any]) -> dict[str, Any]:
+    return variants if len(variants) == 1 else dict(sorted(variants.items()))
 
 
 def _figures(stats: SeriesStats, former: dict[str, Any] | None) -> dict[str, Any]:
@@ -242,5 +247,7 @@ def _figures(stats: SeriesStats, former: dict[str, Any] | None) -> dict[str, Any
     return figures
 
 
+# The same names come with every report, and a wide model has thousands.
+@lru_cache(maxsize=16_384)
 def _md5(name: str) -> str:
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()

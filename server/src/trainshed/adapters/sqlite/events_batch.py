@@ -40,7 +40,7 @@ def by_owner(events: Iterable[AnyEvent]) -> dict[str, OwnerBatch]:
     batches: defaultdict[str, OwnerBatch] = defaultdict(OwnerBatch)
     for event in events:
         batch = batches[event.task]
-        if isinstance(event, ScalarEvent):
+        if type(event) is ScalarEvent:  # nearly all are: cheaper than isinstance
             kind = SINGLE if event.iter == SINGLE_VALUE else CURVE
             batch.scalars[event.metric, event.variant, kind].append(event)
         elif isinstance(event, LogEvent):
