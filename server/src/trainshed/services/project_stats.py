@@ -22,6 +22,7 @@ from trainshed.services.projects import Projects
 
 MAX_NAMED = 100  # projects that a question names; for more of them it is asked of all
 _STATUSES = tuple(status.value for status in Status if status is not Status.PUBLISHING)
+_DONE = (Status.COMPLETED.value, Status.PUBLISHED.value)
 _HIDDEN = Has(("system_tags",), "hidden")
 _FILES, _SIZE = "ds_file_count", "ds_total_size"
 
@@ -57,7 +58,7 @@ class ProjectStats:
         tree = _Tree(self._documents, scope, [str(row["id"]) for row in rows])
         asked = scope.arguments
         if asked.get("include_stats"):
-            figures = self._figures(tree)
+            figures = self._figures(scope, tree)
             for row in rows:
                 row["stats"] = {scope.state: _sum(figures[below] for below in tree.counted(row["id"]))}
                 row["sub_projects"] = tree.sub_projects(row["id"])
@@ -70,17 +71,19 @@ class ProjectStats:
         if asked.get("include_dataset_stats"):
             self._add_dataset_stats(rows)
 
-    def _figures(self, tree: "_Tree") -> dict[str, "_Figures"]:
+    def _figures(self, scope: "_Scope", tree: "_Tree") -> dict[str, "_Figures"]:
         figures: dict[str, _Figures] = defaultdict(_Figures)
-        tasks = tree.tasks
-        for tally in self._documents.tally("tasks", [("project",), ("status",)], tasks, total=("active_duration",)):
+        by, runtime = [("project",), ("status",)], ("active_duration",)
+        for tally in self._documents.tally("tasks", by, tree.tasks, total=runtime):
             project, status = map(str, tally.values)
             figures[project].add(status, tally.count, tally.total)
         since = dates.to_text(self._clock.now() - timedelta(hours=24))
-        done = In(("status",), (Status.COMPLETED.value, Status.PUBLISHED.value))
-        recent = And((Range(("completed",), low=since), done, tasks))
-        for tally in self._documents.tally("tasks", [("project",)], recent):
-            figures[str(tally.values[0])].completed = tally.count
+        # Few tasks are recent, so neither project nor status is a condition: an engine would begin with those.
+        recent = And((Range(("completed",), low=since), scope.tasks))
+        for tally in self._documents.tally("tasks", by, recent):
+            project, status = map(str, tally.values)
+            if status in _DONE:
+                figures[project].completed += tally.count
         return figures
 
     def _add_dataset_stats(self, rows: list[Document]) -> None:
