@@ -135,7 +135,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         ),
         pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
-        project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects),
+        project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects, queues=queues),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks),
         task_queueing=queueing,

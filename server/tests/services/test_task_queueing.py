@@ -163,6 +163,16 @@ def test_reset_and_delete_leave_the_queue(api: ApiClient) -> None:
     assert waiting(api, queue_id) == [other]
 
 
+def test_archived_tasks_and_those_of_a_deleted_project_leave_the_queue(api: ApiClient) -> None:
+    project = api.call("projects.create", name="project")["id"]
+    queue_id, (archived, other) = filled(api, 2)
+    for task_id in [task(api, project=project), task(api, project=project)]:
+        api.call("tasks.enqueue", task=task_id, queue=queue_id)
+    api.call("tasks.archive_many", ids=[archived])
+    api.call("projects.delete", project=project, force=True, delete_contents=True)
+    assert waiting(api, queue_id) == [other]
+
+
 # queues and their tasks
 
 

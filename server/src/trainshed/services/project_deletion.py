@@ -11,6 +11,7 @@ from trainshed.ports.query import And, Eq, Filter, Has, In, Not
 from trainshed.services import checks
 from trainshed.services.facets import ARCHIVED
 from trainshed.services.projects import Projects
+from trainshed.services.queues import Queues
 
 _REPORT = Eq(("type",), "report")
 
@@ -44,10 +45,11 @@ _IN_THE_WAY = {
 class ProjectDeletion:
     """The use cases that remove projects."""
 
-    def __init__(self, *, documents: Documents, events: Events, projects: Projects) -> None:
+    def __init__(self, *, documents: Documents, events: Events, projects: Projects, queues: Queues) -> None:
         self._documents = documents
         self._events = events
         self._projects = projects
+        self._queues = queues
 
     def contents(self, identity: Identity, project_id: str) -> dict[str, int]:
         """What would be in the way, and what is archived, by kind."""
@@ -108,6 +110,7 @@ class ProjectDeletion:
     def _delete_contents(self, inside: Filter) -> dict[str, Any]:
         tasks, models = (self._documents.find(kind, inside) for kind in ("tasks", "models"))
         task_ids, model_ids = (tuple(str(found["id"]) for found in kind) for kind in (tasks, models))
+        self._queues.forget_all(task_ids)
         self._documents.delete("tasks", In(("id",), task_ids))
         self._documents.delete("models", In(("id",), model_ids))
         # What refers to them from other projects.

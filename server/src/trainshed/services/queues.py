@@ -1,7 +1,7 @@
 """Queues: where tasks wait for a worker, first come first served unless somebody moves them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -181,6 +181,17 @@ class Queues:
             queue["entries"] = [entry for entry in queue["entries"] if entry["task"] != task_id]
 
         return self._documents.update_many("queues", where, change)
+
+    def forget_all(self, task_ids: Collection[str]) -> None:
+        """Take tasks out of every queue, however many they are."""
+        gone = frozenset(task_ids)
+
+        def change(queue: Document) -> None:
+            queue["entries"] = [entry for entry in queue["entries"] if entry["task"] not in gone]
+
+        for queue in self._documents.find("queues"):
+            if any(entry["task"] in gone for entry in queue["entries"]):
+                self._documents.update_many("queues", Eq(("id",), queue["id"]), change)
 
     def move(self, identity: Identity, queue_id: str, task_id: str, to: Callable[[int], int]) -> int:
         """Move a task to the position that `to` makes of its present one, or the nearest there is; return that, from 0.

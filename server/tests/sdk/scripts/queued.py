@@ -1,4 +1,4 @@
-"""A task that waits in a queue for an agent, and what the agent made of it."""
+"""A clone with a parameter of its own that waits in a queue for an agent, and what the agent made of it."""
 
 import json
 import sys
@@ -17,13 +17,13 @@ task.get_logger().report_scalar("a", "b", value=2 * factor, iteration=1)
 
 
 def enqueue() -> object:
-    created = APIClient().tasks.create(
-        name="for an agent",
+    template = APIClient().tasks.create(
+        name="a template",
         type="training",
         script={"diff": PROGRAM, "entry_point": "program.py", "working_dir": ".", "requirements": {"pip": ""}},
         hyperparams={"Args": {"factor": {"section": "Args", "name": "factor", "value": "1"}}},
     )
-    task = Task.get_task(task_id=created.id)
+    task = Task.clone(source_task=template.id, name="for an agent")
     task.set_parameter("Args/factor", 21)
     Task.enqueue(task, queue_name="default")
     return task.id
