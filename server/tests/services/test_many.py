@@ -110,16 +110,16 @@ def test_archive_and_back(api: ApiClient) -> None:
 
 def test_archive_of_one_that_is_not_there(api: ApiClient) -> None:
     task = create(api)
-    assert api.error("tasks.archive", ids=[task, "none"]) == (400, 101)
+    assert api.error("tasks.archive", tasks=[task, "none"]) == (400, 101)
     assert get(api, task)["system_tags"] == []
-    assert api.call("tasks.archive", ids=[task], status_message="m") == {"archived": 1}
+    assert api.call("tasks.archive", tasks=[task], status_message="m") == {"archived": 1}
     assert (get(api, task)["system_tags"], get(api, task)["status_message"]) == (["archived"], "m")
 
 
 def test_an_archived_task_waits_for_nobody(api: ApiClient, engines: Engines) -> None:
     task = create(api)
     engines.documents.update("tasks", task, lambda d: d.update(status="queued"))
-    api.call("tasks.archive", ids=[task])
+    api.call("tasks.archive", tasks=[task])
     assert get(api, task)["status"] == "created"
 
 

@@ -39,11 +39,11 @@ def stop_tasks(call: Call, request: tasks_wire.StopMany) -> Reply:
     return _tasks(call, request, tasks.stop, tasks_wire.Stop)
 
 
-def archive_tasks(call: Call, request: tasks_wire.Archive) -> Reply:
+def archive_tasks(call: Call, request: tasks_wire.ArchiveMany) -> Reply:
     return batches.each(request.ids, lambda task: tasks.archive_one(call, request, task))
 
 
-def unarchive_tasks(call: Call, request: tasks_wire.Archive) -> Reply:
+def unarchive_tasks(call: Call, request: tasks_wire.ArchiveMany) -> Reply:
     return batches.each(request.ids, lambda task: tasks.unarchive_one(call, request, task))
 
 

@@ -217,7 +217,7 @@ def _urls(task: Document, models: list[Document]) -> Reply:
     }
 
 
-def archive_one(call: Call, request: wire.Archive, task: str) -> Reply:
+def archive_one(call: Call, request: wire.Archive | wire.ArchiveMany, task: str) -> Reply:
     for each in [task, *_steps(call, task, request.include_pipeline_steps)]:
         call.services.archive.put_task(
             call.identity, each, reason=request.status_reason, message=request.status_message
@@ -225,7 +225,7 @@ def archive_one(call: Call, request: wire.Archive, task: str) -> Reply:
     return {"archived": True}
 
 
-def unarchive_one(call: Call, request: wire.Archive, task: str) -> Reply:
+def unarchive_one(call: Call, request: wire.ArchiveMany, task: str) -> Reply:
     for each in [task, *_steps(call, task, request.include_pipeline_steps)]:
         call.services.archive.take_task(
             call.identity, each, reason=request.status_reason, message=request.status_message
@@ -235,9 +235,9 @@ def unarchive_one(call: Call, request: wire.Archive, task: str) -> Reply:
 
 def archive(call: Call, request: wire.Archive) -> Reply:
     """All of them or, when one is not there, none."""
-    for task in request.ids:
+    for task in request.tasks:
         call.services.tasks.get(call.identity, task)
-    return {"archived": sum(archive_one(call, request, task)["archived"] for task in request.ids)}
+    return {"archived": sum(archive_one(call, request, task)["archived"] for task in request.tasks)}
 
 
 # clones

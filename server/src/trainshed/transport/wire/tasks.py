@@ -195,11 +195,18 @@ class StopMany(Request, kw_only=True):
     include_pipeline_steps: bool | None = None
 
 
-class Archive(Request, kw_only=True):
-    ids: list[str]
+class _Archiving(Request, kw_only=True):
     status_reason: str | None = None
     status_message: str | None = None
     include_pipeline_steps: bool | None = None
+
+
+class Archive(_Archiving, kw_only=True):
+    tasks: list[str]
+
+
+class ArchiveMany(_Archiving, kw_only=True):
+    ids: list[str]
 
 
 class Completed(ChangeStatus, kw_only=True):
