@@ -129,3 +129,10 @@ def test_a_batch_of_updates(api: ApiClient) -> None:
     assert batch({"task": first, "comment": "3"}, {"comment": 4}).pair == (400, 12)
     assert batch().pair == (400, 17)
     assert get(api, "tasks", first)["comment"] == "1"
+
+
+def test_a_model_may_be_public_from_the_start(api: ApiClient) -> None:
+    model = create(api, "models", public=True)
+    assert get(api, "models", model)["company"] == ""
+    assert api.error("models.edit", model=model, comment="mine") == (400, 201)
+    assert api.call("models.make_private", ids=[model]) == {"updated": 1}

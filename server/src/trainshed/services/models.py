@@ -79,7 +79,7 @@ class Models:
         return self.get(identity, outputs[-1]["model"])
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
-        """Add a model; return its id. Raises for a project or task that is not there."""
+        """Add a model, `public` for every company; return its id. Raises for a project or task that is not there."""
         self._check_references(identity, fields)
         now = self._now()
         model: Document = {
@@ -98,6 +98,8 @@ class Models:
             "last_metrics": {},
             **{name: fields[name] for name in _FIELDS if name in fields},
         }
+        if fields.get("public"):
+            model.update(company="", company_origin=identity.company)
         self._documents.insert("models", model)
         return str(model["id"])
 

@@ -47,6 +47,7 @@ class Create(Request, kw_only=True):
     design: Maybe[FreeForm] = UNSET
     labels: Maybe[dict[str, Int64]] = UNSET
     ready: Maybe[bool] = UNSET
+    public: bool | None = None
     project: Maybe[str] = UNSET
     parent: Maybe[str] = UNSET
     task: Maybe[str] = UNSET
