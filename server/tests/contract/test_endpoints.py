@@ -1,0 +1,57 @@
+"""The endpoint table against the facts of the contract (endpoints.json beside this file), endpoint by endpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from trainshed.transport.table import ENDPOINTS
+
+CONTRACT: dict[str, dict[str, Any]] = {
+    f"{service}.{action}": endpoint
+    for service, described in json.loads((Path(__file__).parent / "endpoints.json").read_text())["services"].items()
+    for action, endpoint in described["endpoints"].items()
+}
+
+# Fields that callers may send and that change nothing yet. A line goes when its field has its effect.
+WITHOUT_EFFECT: dict[str, set[str]] = {
+    "events.add": {"allow_locked", "model_event"},  # model_event is read from the event itself
+    "events.clear_task_log": {"allow_locked"},
+    "events.delete_for_model": {"allow_locked"},
+    "events.delete_for_task": {"allow_locked"},
+    "events.get_multi_task_plots": {"last_iters_per_task_metric"},
+    "queues.get_next_task": {"task"},
+    "reports.get_task_data": {"input.view.entries.dataset", "input.view.entries.version"},
+    "tasks.delete": {"delete_external_artifacts", "move_to_trash", "status_message", "status_reason"},
+    "tasks.delete_many": {"delete_external_artifacts", "move_to_trash"},
+    "tasks.reset": {"delete_external_artifacts"},
+    "tasks.reset_many": {"delete_external_artifacts"},
+}
+# The contract calls these optional and says nothing of what a call without them would mean: ours are a 400/12.
+NEEDED_BY_US: dict[str, set[str]] = {
+    "auth.revoke_credentials": {"access_key"},
+    "events.get_scalar_metric_data": {"task"},
+    "models.get_by_task_id": {"task"},
+    "projects.make_private": {"ids"},
+    "projects.make_public": {"ids"},
+}
+
+
+def test_every_endpoint_is_there() -> None:
+    assert sorted(ENDPOINTS) == sorted(CONTRACT)
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT))
+def test_its_fields(name: str) -> None:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(ENDPOINTS[name].request)}
+    wanted = CONTRACT[name]["request"]["fields"]
+    assert set(wanted) - set(fields) == WITHOUT_EFFECT.get(name, set())
+    needed = {field for field, described in wanted.items() if described.get("required")}
+    assert {field for field in fields if fields[field].required} == needed | NEEDED_BY_US.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT))
+def test_who_may_call_it(name: str) -> None:
+    assert ENDPOINTS[name].login is CONTRACT[name]["authorize"]
