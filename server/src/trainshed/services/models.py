@@ -12,7 +12,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
-from trainshed.ports.query import EVERYTHING, And, Eq, Filter, In
+from trainshed.ports.query import EVERYTHING, And, Eq, In
 from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
@@ -54,12 +54,7 @@ class Models:
 
     def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
         """Models as asked for. A project means that project only, unless include_subprojects."""
-        extra: Filter = EVERYTHING
-        project = arguments.get("project")
-        if project and arguments.get("include_subprojects"):
-            wanted = project if isinstance(project, list) else [project]
-            extra = In(("project",), tuple(self._projects.descendants(wanted)))
-            arguments = {name: value for name, value in arguments.items() if name != "project"}
+        extra, arguments = self._projects.within(arguments)
         return listing.fetch(self._documents, self._cache, listing.MODELS, identity, arguments, extra=extra)
 
     def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:

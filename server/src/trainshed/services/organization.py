@@ -14,7 +14,7 @@ from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In
+from trainshed.ports.query import And, Eq, Filter, Has, In
 from trainshed.services import listing
 from trainshed.services.models import Models
 from trainshed.services.project_stats import ProjectStats
@@ -72,12 +72,8 @@ class Organization:
             arguments = {**arguments, "search_hidden": True}
         if arguments.get("active_users"):
             parts.append(In(("user",), tuple(arguments["active_users"])))
-        project = arguments.get("project")
-        if project and arguments.get("include_subprojects"):
-            wanted = project if isinstance(project, list) else [project]
-            parts.append(In(("project",), tuple(self._projects.descendants(wanted))))
-            arguments = {**arguments, "project": None}
-        extra = And(tuple(parts)) if parts else EVERYTHING
+        inside, arguments = self._projects.within(arguments)
+        extra = And((*parts, inside))
         return listing.count(self._documents, _ENTITIES[kind], identity, arguments, extra=extra)
 
     # tables

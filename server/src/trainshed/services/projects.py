@@ -92,6 +92,18 @@ class Projects:
         below = self._documents.find("projects", Or(tuple(Has(("path",), p) for p in project_ids)))
         return [*project_ids, *(str(project["id"]) for project in below)]
 
+    def within(self, arguments: listing.Arguments) -> tuple[Filter, listing.Arguments]:
+        """For a listing of what projects hold: the condition that include_subprojects makes of `project`, and the other arguments.
+
+        Without it a project means that project only, as every list filter does.
+        """
+        project = arguments.get("project")
+        if not (project and arguments.get("include_subprojects")):
+            return EVERYTHING, arguments
+        wanted = project if isinstance(project, list) else [project]
+        inside = In(("project",), tuple(self.descendants(wanted)))
+        return inside, {name: value for name, value in arguments.items() if name != "project"}
+
     def ensure(self, identity: Identity, name: str, *, system_tags: Sequence[str] = ()) -> Document:
         """The project of this name, made with the parents that are missing. system_tags: of the last one, when it is made."""
         parts = _split(name)
