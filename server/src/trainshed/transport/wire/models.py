@@ -37,9 +37,9 @@ class GetAllEx(GetAll, kw_only=True):
     include_stats: bool | None = None
 
 
-class Create(Request, kw_only=True):
-    uri: str
-    name: str
+class ModelFields(Request, kw_only=True):
+    """The parts of a model that its owner writes."""
+
     comment: Maybe[str] = UNSET
     tags: Maybe[list[str]] = UNSET
     system_tags: Maybe[list[str]] = UNSET
@@ -47,26 +47,21 @@ class Create(Request, kw_only=True):
     design: Maybe[FreeForm] = UNSET
     labels: Maybe[dict[str, Int64]] = UNSET
     ready: Maybe[bool] = UNSET
-    public: bool | None = None
     project: Maybe[str] = UNSET
     parent: Maybe[str] = UNSET
     task: Maybe[str] = UNSET
 
 
-class Edit(Request, kw_only=True):
+class Create(ModelFields, kw_only=True):
+    uri: str
+    name: str
+    public: bool | None = None
+
+
+class Edit(ModelFields, kw_only=True):
     model: str
     uri: Maybe[str] = UNSET
     name: Maybe[str] = UNSET
-    comment: Maybe[str] = UNSET
-    tags: Maybe[list[str]] = UNSET
-    system_tags: Maybe[list[str]] = UNSET
-    framework: Maybe[str] = UNSET
-    design: Maybe[FreeForm] = UNSET
-    labels: Maybe[dict[str, Int64]] = UNSET
-    ready: Maybe[bool] = UNSET
-    project: Maybe[str] = UNSET
-    parent: Maybe[str] = UNSET
-    task: Maybe[str] = UNSET
     iteration: Maybe[Int64] = UNSET
 
 
