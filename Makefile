@@ -3,7 +3,7 @@ PY := .venv/bin/python
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports docs docs-check test test-sdk test-image test-all lock bench wheel
+.PHONY: help check format lint types imports docs docs-check test test-sdk test-image test-all soak lock bench wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-sdk: ## the real clearml client against a live server
 
 test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
 	$(BIN)/pytest -p no:cacheprovider -m image
+
+soak: ## the long repetitions: kill -9, 50 times each
+	TRAINSHED_TEST_KILLS=50 $(BIN)/pytest -k "kill" server/tests
 
 test-all: check test-sdk test-image ## everything
 

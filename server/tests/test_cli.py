@@ -20,6 +20,7 @@ import pytest
 from trainshed import bootstrap, cli
 from trainshed.testing.api import Json, basic
 from trainshed.testing.live import LISTENERS, LiveServer, free_ports
+from trainshed.testing.soak import KILLS
 
 
 def serve(*options: str) -> subprocess.CompletedProcess[str]:
@@ -175,7 +176,7 @@ def test_what_was_acknowledged_outlives_a_kill(server: LiveServer) -> None:
     keys = first_keys(server)
     task = call(server, "tasks.create", keys, b'{"name": "killed", "type": "training"}')["id"]
     sent = 0
-    for _ in range(3):
+    for _ in range(KILLS):
         for _ in range(5):
             event = {"type": "log", "task": task, "msg": f"line {sent}", "timestamp": sent + 1}
             scalar = {"type": "training_stats_scalar", "task": task, "metric": "m", "variant": "v", "iter": sent}

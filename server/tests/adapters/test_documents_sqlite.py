@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.ports.documents import COLLECTIONS, Collection, Document
 from trainshed.ports.query import And, Eq, Filter, Has, In, Sort
 from trainshed.testing.documents_conformance import DocumentsConformance, increment
+from trainshed.testing.soak import KILLS
 
 PROJECT_LISTING = And((Eq(("project",), "p"), In(("status",), ("created", "failed")), Has(("tags",), "t")))
 NEWEST_FIRST = [Sort(("last_update",), descending=True)]
@@ -89,7 +91,7 @@ def test_two_processes_lose_nothing(documents: SqliteDocuments, file: Path) -> N
 
 
 def test_a_killed_writer_keeps_what_it_acknowledged(file: Path) -> None:
-    for turn, enough in enumerate([1, 8, 40]):
+    for turn, enough in enumerate(islice(cycle([1, 8, 40]), KILLS)):
         writer = subprocess.Popen(
             [sys.executable, "-c", INSERT_FOR_EVER, str(file), str(turn)], stdout=subprocess.PIPE, text=True
         )

@@ -1,6 +1,5 @@
 """SQLite keeps the Events contract, and what only it has to keep: crashes, several processes, a full disk, space."""
 
-import os
 import random
 import signal
 import subprocess
@@ -25,9 +24,7 @@ from trainshed.testing.events_conformance import (
     points,
     scalar,
 )
-
-# A soak sets this to hundreds.
-KILLS = int(os.environ.get("TRAINSHED_TEST_KILLS", "3"))
+from trainshed.testing.soak import KILLS
 
 
 class TestSqliteEvents(EventsConformance):
