@@ -8,18 +8,12 @@ one) a second after that; PSS counts pages that other programs share by their sh
 
 import argparse
 import json
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-POLL_SECONDS = 0.002
-GIVE_UP_SECONDS = 30
+from trainshed.testing.live import LiveServer
 
 
 def main() -> None:
@@ -45,18 +39,11 @@ def main() -> None:
 
 
 def _measure(data: Path) -> dict[str, float]:
-    ports = _free_ports(3)
-    flags = [f"--{name}-port={port}" for name, port in zip(("web", "api", "files"), ports, strict=True)]
+    server = LiveServer(data)
     began = time.perf_counter()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "trainshed", "serve", f"--data-dir={data}", *flags],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    server.start()
+    ready = time.perf_counter() - began
     try:
-        for port in ports:
-            _wait(f"http://127.0.0.1:{port}/health", began)
-        ready = time.perf_counter() - began
         time.sleep(1)
         return {
             "ready": ready,
@@ -64,20 +51,7 @@ def _measure(data: Path) -> dict[str, float]:
             "pss": _memory(server.pid, "smaps_rollup", "Pss"),
         }
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(GIVE_UP_SECONDS)
-
-
-def _wait(url: str, began: float) -> None:
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).read()
-        except OSError:
-            if time.perf_counter() - began > GIVE_UP_SECONDS:
-                raise
-            time.sleep(POLL_SECONDS)
-        else:
-            return
+        server.stop()
 
 
 def _memory(pid: int, file: str, field: str) -> float:
@@ -85,14 +59,6 @@ def _memory(pid: int, file: str, field: str) -> float:
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     raise LookupError(field)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from typing import Any
 
 from PIL import Image
 
+from trainshed.testing.live import CLIENT_SETTINGS, clean_environment
+
 Record = dict[str, Any]
 """All that one experiment holds, in plain JSON values: equal records mean equal experiments."""
 
@@ -39,9 +41,6 @@ TAGS = ["proof", "first slice"]
 LABELS = {"background": 0, "train": 1, "shed": 2}
 EVERY_REPORT = 1_000_000  # "all of them" where the client wants a count
 MIB = 1024 * 1024
-# The client looks for a repository with subprocesses of a thread while its main thread forks; where the two meet, the fork
-# holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
-CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
 RUN_SECONDS = 600  # a client that waits longer for an emulated server hangs
 
 
@@ -153,11 +152,10 @@ def _run(command: list[str], sizes: Sizes, *, server: Mapping[str, str], folder:
     (folder / "clearml.conf").write_text(CLIENT_SETTINGS)
     result = folder / "result.json"
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(sizes).items()]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLEARML_", "TRAINS_"))}
     done = subprocess.run(
         [sys.executable, script, *command, f"--result={result}", *options],
         cwd=folder,
-        env={**kept, **server, "HOME": str(folder)},
+        env={**clean_environment(), **server, "HOME": str(folder)},
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from trainshed.testing import live
 
 ROOT = Path(__file__).resolve().parents[2]
 SHED_SECONDS = 900  # a bake from an empty cache takes 6 minutes
@@ -83,13 +84,5 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = BOOT_SECONDS) -> N
 
 def free_ports() -> tuple[str, ...]:
     """Options of launch with ports that nobody has now."""
-    sockets = [socket.socket() for _ in range(4)]
-    try:
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        numbers = [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
     names = ("--web-port", "--api-port", "--files-port", "--ssh-port")
-    return tuple(f"{name}={number}" for name, number in zip(names, numbers, strict=True))
+    return tuple(f"{name}={number}" for name, number in zip(names, live.free_ports(len(names)), strict=True))
