@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.domain.identity import DEFAULT_COMPANY
 from trainshed.testing.live import LiveServer
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.domain.dates import to_text
 from trainshed.ports.documents import Document
 from trainshed.ports.query import And, Eq, Filter, Has, In, Page, Regex, Sort

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.ports.events import ScalarEvent
 
 TASKS = 10  # that report in turn

@@ -12,8 +12,8 @@ import flask
 
 from trainshed.adapters.files.blobs import FileBlobs
 from trainshed.adapters.sqlite.cache import SqliteCache
-from trainshed.adapters.sqlite.documents import SqliteDocuments
-from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
+from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import Fault, StoreError
 from trainshed.domain.identity import Identity

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainshed.adapters.memory.documents import MemoryDocuments
-from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Range, Regex, Sort
 from trainshed.ports.query import Path as Keys

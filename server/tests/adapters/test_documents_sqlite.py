@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trainshed.adapters.sqlite.documents import SqliteDocuments
-from trainshed.adapters.sqlite.functions import register
-from trainshed.adapters.sqlite.tables import Table
+from trainshed.adapters.sqlite.documents.functions import register
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
+from trainshed.adapters.sqlite.documents.tables import Table
 from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.ports.documents import COLLECTIONS, Collection, Document
 from trainshed.ports.query import And, Eq, Filter, Has, In, Sort
@@ -23,7 +23,7 @@ NEWEST_FIRST = [Sort(("last_update",), descending=True)]
 
 INSERT_FOR_EVER = """
 import itertools, pathlib, sys
-from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 documents = SqliteDocuments(pathlib.Path(sys.argv[1]))
 for number in itertools.count():
     documents.insert("tasks", {"id": f"{sys.argv[2]}-{number}", "filler": "x" * 4000})
@@ -32,7 +32,7 @@ for number in itertools.count():
 
 INCREMENT = """
 import pathlib, sys
-from trainshed.adapters.sqlite.documents import SqliteDocuments
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.testing.documents_conformance import increment
 documents = SqliteDocuments(pathlib.Path(sys.argv[1]), durable=False)
 for _ in range(100):

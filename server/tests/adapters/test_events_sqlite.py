@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trainshed.adapters.sqlite import events_compaction
-from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.sqlite.events import compaction
+from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.domain.errors import StoreFull
 from trainshed.ports.events import AnyEvent, Events, SeriesStats
 from trainshed.testing.events_conformance import (
@@ -89,7 +89,7 @@ def steps(start: int, count: int, *, seed: int = 0) -> list[AnyEvent]:
 WRITER = """
 import sys
 from pathlib import Path
-from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.ports.events import LogEvent, ScalarEvent
 
 path, task, adds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -301,7 +301,7 @@ def test_a_long_backlog_is_packed_in_several_steps(events: SqliteEvents) -> None
 def test_a_step_whose_sources_went_away_changes_nothing(events: SqliteEvents, rival: str) -> None:
     events.add(steps(0, 10))
     with events.database.read() as connection:
-        packing = events_compaction.prepare(connection)
+        packing = compaction.prepare(connection)
     assert packing is not None
     if rival == "delete":
         events.delete([TASK])
@@ -309,6 +309,6 @@ def test_a_step_whose_sources_went_away_changes_nothing(events: SqliteEvents, ri
         compact_fully(events)
     events.add([scalar(100, 1.0), scalar(3, 3.0)])
     before = points(events.scalars(TASK))
-    with pytest.raises(events_compaction.Outdated), events.database.write() as connection:
-        events_compaction.apply(connection, packing)
+    with pytest.raises(compaction.Outdated), events.database.write() as connection:
+        compaction.apply(connection, packing)
     assert points(events.scalars(TASK)) == before

@@ -14,8 +14,8 @@ from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.memory.documents import MemoryDocuments
 from trainshed.adapters.memory.events import MemoryEvents
 from trainshed.adapters.sqlite.cache import SqliteCache
-from trainshed.adapters.sqlite.documents import SqliteDocuments
-from trainshed.adapters.sqlite.events import SqliteEvents
+from trainshed.adapters.sqlite.documents.store import SqliteDocuments
+from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.identity import Role
 from trainshed.services.accounts import KeyPair

@@ -9,7 +9,7 @@ is opened, and an older release that does not know a column keeps it right all t
 import sqlite3
 from collections.abc import Sequence
 
-from trainshed.adapters.sqlite.compile import Compiler, Sql, column_definition
+from trainshed.adapters.sqlite.documents.compile import Compiler, Sql, column_definition
 from trainshed.ports.documents import Collection
 from trainshed.ports.query import Filter, Path, Sort
 

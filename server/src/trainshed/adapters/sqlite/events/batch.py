@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from trainshed.adapters.sqlite import events_figures, events_records
-from trainshed.adapters.sqlite.events_points import pack_columns
-from trainshed.adapters.sqlite.events_schema import CURVE, SINGLE, STORED_KINDS
+from trainshed.adapters.sqlite.events import figures, records
+from trainshed.adapters.sqlite.events.points import pack_columns
+from trainshed.adapters.sqlite.events.schema import CURVE, SINGLE, STORED_KINDS
 from trainshed.ports.events import SINGLE_VALUE, AnyEvent, LogEvent, ScalarEvent, SeriesStats
 
 SeriesName = tuple[str, str, int]  # (metric, variant, kind): in the order of the answers
@@ -28,7 +28,7 @@ class OwnerBatch:
     def pack(self) -> None:
         """Sort the series by name and derive `figures` and `columns`, which are in that order."""
         self.scalars = defaultdict(list, sorted(self.scalars.items()))
-        self.figures = [events_figures.of_batch(events) for events in self.scalars.values()]
+        self.figures = [figures.of_batch(events) for events in self.scalars.values()]
         points = [event for events in self.scalars.values() for event in events]
         self.columns = pack_columns(
             [event.iter for event in points], [event.timestamp for event in points], [event.value for event in points]
@@ -44,10 +44,10 @@ def by_owner(events: Iterable[AnyEvent]) -> dict[str, OwnerBatch]:
             kind = SINGLE if event.iter == SINGLE_VALUE else CURVE
             batch.scalars[event.metric, event.variant, kind].append(event)
         elif isinstance(event, LogEvent):
-            batch.logs.append((event.timestamp, events_records.pack(event)))
+            batch.logs.append((event.timestamp, records.pack(event)))
         else:
             name = (event.metric, event.variant, STORED_KINDS[type(event)])
-            batch.samples[name][event.iter] = events_records.pack(event)
+            batch.samples[name][event.iter] = records.pack(event)
     for batch in batches.values():
         batch.pack()
     return batches

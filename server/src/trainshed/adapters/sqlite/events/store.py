@@ -5,11 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from trainshed.adapters.sqlite import events_compaction, events_figures, events_reading, events_records, events_writing
 from trainshed.adapters.sqlite.connection import RESERVE, Database
-from trainshed.adapters.sqlite.events_batch import by_owner
-from trainshed.adapters.sqlite.events_points import unpack_tails
-from trainshed.adapters.sqlite.events_schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
+from trainshed.adapters.sqlite.events import compaction, figures, reading, records, writing
+from trainshed.adapters.sqlite.events.batch import by_owner
+from trainshed.adapters.sqlite.events.points import unpack_tails
+from trainshed.adapters.sqlite.events.schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
 from trainshed.ports.events import AnyEvent, LogEvent, LogPage, Sample, SampleKind, Series, SeriesStats
 
 _SHRINK_PAGES = 1024  # given back to the file system in one step of compact()
@@ -20,13 +20,13 @@ class SqliteEvents:
 
     def __init__(self, path: Path, *, durable: bool = True, reserve: int = RESERVE) -> None:
         self.database = Database(path, durable=durable, reserve=reserve, migrations=MIGRATIONS)
-        self._names = events_writing.Names()
+        self._names = writing.Names()
 
     def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
         try:
             batches = by_owner(events)
             with self.database.write() as connection:
-                writer = events_writing.Writer(connection, self._names)
+                writer = writing.Writer(connection, self._names)
                 stats = {owner: writer.store(owner, batch) for owner, batch in batches.items()}
         except OverflowError as error:
             raise ValueError("an iteration or timestamp does not fit into 64 bits") from error
@@ -35,31 +35,24 @@ class SqliteEvents:
 
     def stats(self, owner: str) -> list[SeriesStats]:
         with self.database.read() as connection:
-            return [
-                events_figures.from_row(row[0], row[1], row[2:]) for row in events_reading.figures(connection, owner)
-            ]
+            return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner)]
 
     def scalars(
         self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
     ) -> list[Series]:
         with self.database.read() as connection:
-            found = events_reading.find_series(
+            found = reading.find_series(
                 connection, owner, kind=SINGLE if single else CURVE, metric=metric, variants=variants
             )
-            chunks = {series: events_reading.chunks(connection, series) for series, _, _ in found}
-            tails = events_reading.tails(connection, owner) if found else []
+            chunks = {series: reading.chunks(connection, series) for series, _, _ in found}
+            tails = reading.tails(connection, owner) if found else []
         young = unpack_tails(tails)
-        return [
-            events_reading.series_of(name, variant, chunks[series], young.get(series))
-            for series, name, variant in found
-        ]
+        return [reading.series_of(name, variant, chunks[series], young.get(series)) for series, name, variant in found]
 
     def logs(self, owner: str, *, limit: int, earlier: bool = True, from_timestamp: int | None = None) -> LogPage:
         with self.database.read() as connection:
-            total, bodies = events_reading.logs(
-                connection, owner, limit=limit, earlier=earlier, from_timestamp=from_timestamp
-            )
-        return LogPage(events=[events_records.unpack(LogEvent, owner, body) for body in bodies], total=total)
+            total, bodies = reading.logs(connection, owner, limit=limit, earlier=earlier, from_timestamp=from_timestamp)
+        return LogPage(events=[records.unpack(LogEvent, owner, body) for body in bodies], total=total)
 
     def samples(
         self,
@@ -75,38 +68,38 @@ class SqliteEvents:
         with self.database.read() as connection:
             bodies = [
                 body
-                for series, _, _ in events_reading.find_series(
+                for series, _, _ in reading.find_series(
                     connection, owner, kind=STORED_KINDS[event_type], metric=metric, variants=variants
                 )
-                for body in events_reading.samples(connection, series, below=before_iteration, limit=last_iterations)
+                for body in reading.samples(connection, series, below=before_iteration, limit=last_iterations)
             ]
-        return [events_records.unpack(event_type, owner, body) for body in bodies]
+        return [records.unpack(event_type, owner, body) for body in bodies]
 
     def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
         kinds = (CURVE, SINGLE) if kind == "training_stats_scalar" else (STORED_KINDS[SAMPLE_TYPES[kind]],)
         with self.database.read() as connection:
-            found = [row for stored in kinds for row in events_reading.find_series(connection, owner, kind=stored)]
+            found = [row for stored in kinds for row in reading.find_series(connection, owner, kind=stored)]
         return sorted({(metric, variant) for _, metric, variant in found})
 
     def delete(self, owners: Sequence[str]) -> None:
         with self.database.write(freeing=True) as connection:
             for owner in owners:
-                events_writing.delete(connection, owner)
+                writing.delete(connection, owner)
 
     def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
         with self.database.write(freeing=True) as connection:
-            rows = events_reading.logs_before(connection, owner, before)
-            ids = [log for log, body in rows if chosen is None or chosen(events_records.unpack(LogEvent, owner, body))]
-            events_writing.delete_logs(connection, owner, ids)
+            rows = reading.logs_before(connection, owner, before)
+            ids = [log for log, body in rows if chosen is None or chosen(records.unpack(LogEvent, owner, body))]
+            writing.delete_logs(connection, owner, ids)
         return len(ids)
 
     def compact(self) -> bool:
         with self.database.read() as connection:
-            packing = events_compaction.prepare(connection)
+            packing = compaction.prepare(connection)
         if packing is None:
             return self.database.shrink(_SHRINK_PAGES)
-        with suppress(events_compaction.Outdated), self.database.write(freeing=True) as connection:
-            events_compaction.apply(connection, packing)
+        with suppress(compaction.Outdated), self.database.write(freeing=True) as connection:
+            compaction.apply(connection, packing)
         return True
 
     def close(self) -> None:

@@ -29,15 +29,15 @@ MIGRATIONS = (
             min_value REAL NOT NULL, min_iter INTEGER NOT NULL, max_value REAL NOT NULL, max_iter INTEGER NOT NULL,
             first_value REAL NOT NULL, first_iter INTEGER NOT NULL, count INTEGER NOT NULL, mean REAL NOT NULL,
             label TEXT) STRICT""",
-        # body: events_points.pack_tail; later rows win over earlier ones and over chunks
+        # body: points.pack_tail; later rows win over earlier ones and over chunks
         "CREATE TABLE tail (id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
         "CREATE INDEX tail_owner ON tail (owner)",
-        # points low..high of a series, one an iteration; body: events_points.encode; later rows win over earlier ones
+        # points low..high of a series, one an iteration; body: points.encode; later rows win over earlier ones
         """CREATE TABLE chunk (
             id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
             count INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
         "CREATE INDEX chunk_series ON chunk (series)",
-        # body: events_records.pack
+        # body: records.pack
         """CREATE TABLE sample (
             series INTEGER NOT NULL, iter INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (series, iter)) STRICT""",
         """CREATE TABLE log (

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from trainshed.adapters.sqlite.events_figures import COLUMNS
-from trainshed.adapters.sqlite.events_points import Points, decode, join, latest
+from trainshed.adapters.sqlite.events.figures import COLUMNS
+from trainshed.adapters.sqlite.events.points import Points, decode, join, latest
 from trainshed.ports.events import Series
 
 _Row = tuple[Any, ...]

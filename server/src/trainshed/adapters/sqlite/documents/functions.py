@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from trainshed.adapters.sqlite.compile import FALSE, TRUE
+from trainshed.adapters.sqlite.documents.compile import FALSE, TRUE
 from trainshed.domain.values import natural_key, walk
 from trainshed.ports.patterns import compile_pattern
 

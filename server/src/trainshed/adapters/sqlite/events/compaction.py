@@ -7,7 +7,7 @@ much larger, so that a point is rewritten about log2(n) times however the points
 import sqlite3
 from dataclasses import dataclass
 
-from trainshed.adapters.sqlite.events_points import Points, decode, encode, join, latest, unpack_tails
+from trainshed.adapters.sqlite.events.points import Points, decode, encode, join, latest, unpack_tails
 
 _STEP_BYTES = 2**21  # of tails a step: about 90,000 points, some 20 ms
 _CHUNK_POINTS = 2**15  # chunks side by side grow to this size: larger ones neither compress nor read better

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from trainshed.adapters.sqlite.compile import Sql, entries_of, from_scalar, members_of, page_of, tally_of
 from trainshed.adapters.sqlite.connection import Database
-from trainshed.adapters.sqlite.functions import register
-from trainshed.adapters.sqlite.tables import Table
+from trainshed.adapters.sqlite.documents.compile import Sql, entries_of, from_scalar, members_of, page_of, tally_of
+from trainshed.adapters.sqlite.documents.functions import register
+from trainshed.adapters.sqlite.documents.tables import Table
 from trainshed.domain.errors import NotFound, StoreError
 from trainshed.ports.documents import COLLECTIONS, Collection, Document, Tally
 from trainshed.ports.query import EVERYTHING, Filter, Page, Path, Scalar, Sort

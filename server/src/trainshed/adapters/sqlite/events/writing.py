@@ -3,15 +3,15 @@
 import json
 import sqlite3
 
-from trainshed.adapters.sqlite import events_figures
-from trainshed.adapters.sqlite.events_batch import OwnerBatch, SeriesName
-from trainshed.adapters.sqlite.events_points import pack_tail
+from trainshed.adapters.sqlite.events import figures
+from trainshed.adapters.sqlite.events.batch import OwnerBatch, SeriesName
+from trainshed.adapters.sqlite.events.points import pack_tail
 from trainshed.ports.events import SeriesStats
 
 _OWNERS = 1000  # whose names are remembered: far more than report at the same time
 
 # One statement for all series of a batch: a wide model reports a thousand. Their ids come as a JSON array.
-_GET_FIGURES = f"SELECT series, {events_figures.COLUMNS} FROM figures WHERE series IN (SELECT value FROM json_each(?))"  # noqa: S608
+_GET_FIGURES = f"SELECT series, {figures.COLUMNS} FROM figures WHERE series IN (SELECT value FROM json_each(?))"  # noqa: S608
 _PUT_FIGURES = "INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 SeriesIds = dict[int, dict[SeriesName, int]]  # owner's id -> name -> series' id
@@ -61,18 +61,16 @@ class Writer:
         tail = pack_tail(ids, [len(events) for events in batch.scalars.values()], batch.columns)
         self._connection.execute("INSERT INTO tail (owner, body) VALUES (?, ?)", (owner, tail))
         stats = self._extended(ids, batch.figures)
-        rows = [(series, *events_figures.to_row(one)) for series, one in zip(ids, stats, strict=True)]
+        rows = [(series, *figures.to_row(one)) for series, one in zip(ids, stats, strict=True)]
         self._connection.executemany(_PUT_FIGURES, rows)
         return stats
 
-    def _extended(self, ids: list[int], figures: list[SeriesStats]) -> list[SeriesStats]:
+    def _extended(self, ids: list[int], reported: list[SeriesStats]) -> list[SeriesStats]:
         """The stored figures of these series, extended by the new ones."""
         old = {row[0]: row[1:] for row in self._connection.execute(_GET_FIGURES, (json.dumps(ids),))}
         return [
-            events_figures.combined(events_figures.from_row(new.metric, new.variant, old[series]), new)
-            if series in old
-            else new
-            for series, new in zip(ids, figures, strict=True)
+            figures.combined(figures.from_row(new.metric, new.variant, old[series]), new) if series in old else new
+            for series, new in zip(ids, reported, strict=True)
         ]
 
     def _logs(self, owner: int, logs: list[tuple[int, bytes]]) -> None:

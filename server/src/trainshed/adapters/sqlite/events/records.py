@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from trainshed.adapters.sqlite.events_points import Codec
+from trainshed.adapters.sqlite.events.points import Codec
 from trainshed.ports.events import Event, ImageEvent, LogEvent, PlotEvent, VectorEvent
 
 _Record = TypeVar("_Record", bound=Event)

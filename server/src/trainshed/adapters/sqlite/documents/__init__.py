@@ -1,0 +1,1 @@
+"""The Documents port on SQLite."""

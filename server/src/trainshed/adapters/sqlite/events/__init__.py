@@ -1,0 +1,1 @@
+"""The Events port on SQLite."""
