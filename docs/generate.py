@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from trainshed.domain.errors import Fault
-from trainshed.transport.table import ENDPOINTS
+from trainshed.transport.table import ENDPOINTS, first_version
 from trainshed.transport.version import text
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -30,7 +30,7 @@ def endpoints() -> str:
         fields = msgspec.structs.fields(entry.request)
         arguments = ", ".join(f"**{f.encode_name}**" if f.required else f.encode_name for f in fields)
         shown = "lines of JSON" if entry.batch else arguments
-        lines.append(f"| `{name}` | {text(entry.since)} | {'yes' if entry.login else 'no'} | {shown} |")
+        lines.append(f"| `{name}` | {text(first_version(entry))} | {'yes' if entry.login else 'no'} | {shown} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from trainshed.transport.table import ENDPOINTS
+from trainshed.transport.table import ENDPOINTS, served
 
 CONTRACT: dict[str, dict[str, Any]] = {
     f"{service}.{action}": endpoint
@@ -55,3 +55,16 @@ def test_its_fields(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CONTRACT))
 def test_who_may_call_it(name: str) -> None:
     assert ENDPOINTS[name].login is CONTRACT[name]["authorize"]
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT))
+def test_which_versions_it_answers(name: str) -> None:
+    versions = [_version(version) for version in CONTRACT[name]["dispatch_versions"]]
+    first = min(versions)
+    assert all(served(name, version) for version in [*versions, (2, 31), (2, 999), (999, 0)])
+    assert served(name, (first[0], first[1] - 1)) is None
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")
+    return int(major), int(minor)

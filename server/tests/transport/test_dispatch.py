@@ -34,11 +34,14 @@ def test_any_method_takes_a_body(api: ApiClient, method: str) -> None:
         ("/v2.32/debug.ping", "2.32", "2.31"),
         ("/v3.0/debug.ping", "3.0", "2.31"),
         ("/v999.0/debug.ping", "999.0", "2.31"),
-        ("/v2/debug.ping", "2.0", "2.0"),
+        ("/v2.999/debug.ping", "2.999", "2.31"),
+        ("/v2.1/debug.ping", "2.1", "2.1"),
+        ("/v2/debug.ping", 2.0, 2.0),
+        ("/v1.5/debug.ping", 1.5, 1.5),
         ("/v2.5/debug.ping/", "2.5", "2.5"),
     ],
 )
-def test_versions_in_the_path(api: ApiClient, path: str, requested: str, actual: str) -> None:
+def test_versions_in_the_path(api: ApiClient, path: str, requested: str | float, actual: str | float) -> None:
     reply = api.send(path, b"{}")
     assert reply.pair == (200, 0)
     assert reply.meta["endpoint"] == {
@@ -59,8 +62,8 @@ def test_versions_in_the_path(api: ApiClient, path: str, requested: str, actual:
         ("/v2.\u0665/debug.ping", (400, 2)),
         ("/v2.5//debug.ping", (400, 2)),
         ("/v2.5/", (400, 2)),
-        ("/v1.0/tasks.get_all", (400, 1)),
-        ("/v2.19/events.plots", (400, 1)),
+        ("/v1.0/queues.get_all", (400, 1)),
+        ("/v2.15/events.scalar_metrics_iter_raw", (400, 1)),
         ("/v2.5/tasks.nothing", (404, 0)),
         ("/nothing.here", (404, 0)),
         ("/v2.5", (404, 0)),

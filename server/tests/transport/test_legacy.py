@@ -73,6 +73,43 @@ def test_system_tags_were_tags(api: ApiClient) -> None:
     ]
 
 
+# handlers of old forms
+
+
+def test_the_log_was_scrolled(api: ApiClient) -> None:
+    task = create(api, "2.31")
+    api.add_events({"type": "log", "task": task, "timestamp": moment, "msg": str(moment)} for moment in range(1, 6))
+
+    def pages(**arguments: Any) -> list[str]:
+        shown, scroll_id = [], None
+        for _ in range(4):
+            found = api.call(
+                "events.get_task_log", version="2.8", task=task, batch_size=2, scroll_id=scroll_id, **arguments
+            )
+            shown.append("".join(event["msg"] for event in found["events"]))
+            assert (found["returned"], found["total"]) == (len(found["events"]), 5)
+            scroll_id = found["scroll_id"]
+        return shown
+
+    assert pages() == ["12", "34", "5", ""]
+    assert pages(order="desc") == ["21", "43", "5", ""]
+    assert pages(**{"from": "tail"}) == ["45", "23", "1", ""]
+    assert pages(**{"from": "tail", "order": "desc"}) == ["54", "32", "1", ""]
+    assert "scroll_id" not in api.call("events.get_task_log", version="2.9", task=task)
+
+
+def test_debug_images_were_those_of_one_task(api: ApiClient) -> None:
+    task = create(api, "2.31")
+    image = {"type": "training_debug_image", "task": task, "metric": "m", "variant": "v"}
+    api.add_events({**image, "iter": number, "url": f"http://{number}"} for number in range(3))
+    found = api.call("events.debug_images", version="2.6", task=task, iters=2)
+    assert [event["iter"] for event in found["images"]] == [2, 1]
+    assert (found["task"], found["returned"], found["total"]) == (task, 2, 2)
+    after = api.call("events.debug_images", version="2.6", task=task, iters=2, scroll_id=found["scroll_id"])
+    assert (after["images"], after["returned"], after["total"]) == ([], 0, 2)
+    assert api.error("events.debug_images", version="2.7", task=task) == (400, 12)
+
+
 @pytest.mark.parametrize("version", ["2.1", "2.8"])
 @pytest.mark.usefixtures("no_stack_traces")
 def test_junk_is_the_callers_error(api: ApiClient, version: str) -> None:

@@ -12,7 +12,7 @@ from trainshed.transport import body, legacy, version
 from trainshed.transport.auth import Login, authenticate, impersonate
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
-from trainshed.transport.table import ENDPOINTS, Entry
+from trainshed.transport.table import ENDPOINTS, Entry, served
 from trainshed.transport.wire.common import Empty
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def _answer(services: Services, http: Request) -> Response:
         if http.path in ("/", "/health"):
             return success({}, endpoint)
         name, asked = _parse(http.path)
-        endpoint = Endpoint(name, version.text(asked), version.text(min(asked, version.API)))
+        endpoint = Endpoint(name, version.in_meta(asked), version.in_meta(min(asked, version.API)))
         entry = _look_up(name, asked)
         data = legacy.downgraded(name, asked, _call(services, http, name, entry, asked))
         return data if isinstance(data, Response) else success(data, endpoint)
@@ -75,11 +75,11 @@ def _parse(path: str) -> tuple[str, tuple[int, int]]:
 
 
 def _look_up(name: str, asked: tuple[int, int]) -> Entry:
-    entry = ENDPOINTS.get(name)
-    if entry is None:
+    if name not in ENDPOINTS:
         raise ApiError(Fault.UNKNOWN_ENDPOINT, name)
-    if asked < entry.since:
-        raise ApiError(Fault.NOT_SUPPORTED, f"{name} came with version {version.text(entry.since)}")
+    entry = served(name, asked)
+    if entry is None:
+        raise ApiError(Fault.NOT_SUPPORTED, f"{name} came with version {version.text(ENDPOINTS[name].since)}")
     return entry
 
 

@@ -16,11 +16,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What was asked for and what answers. Versions are text: the client's parser refuses integers."""
+    """What was asked for and what answers. Versions are never integers: the client's parser refuses those."""
 
     name: str = ""
-    requested_version: str = "1.0"
-    actual_version: str = "1.0"
+    requested_version: str | float = "1.0"
+    actual_version: str | float = "1.0"
 
 
 class _Meta(msgspec.Struct):

@@ -45,6 +45,23 @@ def get_multi_task_plots(call: Call, request: wire.GetMultiTaskPlots) -> Reply:
 # by iteration
 
 
+def debug_images_of_task(call: Call, request: wire.ImagesOfTask) -> Reply:
+    """Before version 2.7: the images of the newest `iters` iterations of each metric and variant, all in one reply."""
+    owned(call, request)
+    log = call.services.events
+    images = log.samples(request.task, "training_debug_image", last_iterations=max(1, request.iters or 1))
+    total = len(images)
+    if request.scroll_id:  # everything was in the first reply
+        images = []
+    return {
+        "task": request.task,
+        "images": images,
+        "returned": len(images),
+        "total": total,
+        "scroll_id": request.task,
+    }
+
+
 def debug_images(call: Call, request: wire.SamplesByIteration) -> Reply:
     return _by_iteration(call, request, "training_debug_image")
 

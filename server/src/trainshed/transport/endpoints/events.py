@@ -252,6 +252,22 @@ def get_task_log(call: Call, request: wire.GetTaskLog) -> Reply:
     return {"events": events, "returned": len(events), "total": page.total}
 
 
+def scroll_task_log(call: Call, request: wire.ScrollTaskLog) -> Reply:
+    """Before version 2.9: from the head or the tail of the log on, page by page, each page in the order asked for."""
+    owned(call, request)
+    from_tail = request.start == "tail"
+    page = raw_events.page(
+        call.services.events,
+        request.task,
+        [raw_events.LOG],
+        None,
+        size=max(1, request.batch_size or DEFAULT_LOG_BATCH),
+        descending=from_tail,
+        scroll_id=request.scroll_id,
+    )
+    return _page(page._replace(events=page.events[::-1] if from_tail != (request.order == "desc") else page.events))
+
+
 # raw events
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from trainshed.transport.wire.common import Int64, Request
 
@@ -121,6 +121,15 @@ class GetTaskLog(OfTask, kw_only=True):
     order: Literal["asc", "desc"] | None = None
 
 
+class ScrollTaskLog(OfTask, kw_only=True):
+    """events.get_task_log before version 2.9."""
+
+    order: Literal["asc", "desc"] | None = None
+    start: Literal["head", "tail"] | None = field(name="from", default=None)
+    scroll_id: str | None = None
+    batch_size: AtMost | None = None
+
+
 class GetTaskPlots(OfTask, kw_only=True):
     iters: AtMost | None = None
     scroll_id: str | None = None
@@ -135,6 +144,13 @@ class SamplesByIteration(Request, kw_only=True):
     refresh: bool | None = None
     scroll_id: str | None = None
     model_events: bool | None = None
+
+
+class ImagesOfTask(OfTask, kw_only=True):
+    """events.debug_images before version 2.7."""
+
+    iters: AtMost | None = None
+    scroll_id: str | None = None
 
 
 class GetPlotSample(OfTask, kw_only=True):
