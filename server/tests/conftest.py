@@ -1,5 +1,6 @@
 """What the tests of services and transport share: a server in this process, over each engine."""
 
+import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,12 @@ import pytest
 
 from trainshed.bootstrap import Engines
 from trainshed.testing.api import ENGINES, ApiClient, serve
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays for good: each look for garbage would walk through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=ENGINES)

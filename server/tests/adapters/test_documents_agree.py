@@ -12,6 +12,7 @@ from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Range, Regex, Sort
 from trainshed.ports.query import Path as Keys
+from trainshed.testing.soak import times
 
 # Few keys and values, so that questions meet answers; each of them is one that an engine might read in its own way.
 KEYS = st.sampled_from(["name", "tags", "a", "a.b", "$", "[0]", "0", "a/b", 'q"', "it's", "b\\", "ключ", "", "\n", "?"])
@@ -92,7 +93,9 @@ def entries(engine: Documents, path: Keys, where: Filter, depth: int) -> set[Any
     return {(*row, type(row[-1]) is bool) for row in rows}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=times(100, soak=5000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(BODIES, max_size=8), st.lists(st.tuples(FILTERS, SORTS, PAGES, PATHS), min_size=1, max_size=6))
 def test_engines_agree(
     engines: Pair, bodies: list[dict[str, Any]], questions: list[tuple[Filter, list[Sort], Page, Keys]]
@@ -110,7 +113,7 @@ def test_engines_agree(
             assert entries(sqlite, path, where, depth) == entries(memory, path, where, depth)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=times(60, soak=2000), deadline=None)
 @given(st.lists(BODIES, max_size=6), FILTERS, FILTERS, KEYS, VALUES)
 def test_engines_change_alike(
     engines: Pair, bodies: list[dict[str, Any]], changed: Filter, deleted: Filter, key: str, value: Any
