@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainshed.adapters.sqlite.events import compaction
+from trainshed.adapters.sqlite.events import compaction, store, sweeping
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.domain.errors import StoreFull
 from trainshed.ports.events import AnyEvent, Events, SeriesStats
@@ -224,28 +224,73 @@ def test_a_point_weighs_little_after_compaction(events: SqliteEvents) -> None:
     assert used / 50_000 <= 16
 
 
-def test_deleted_space_is_used_again(events: SqliteEvents) -> None:
-    def fill() -> int:
-        for start in range(0, 20_000, 1000):
-            events.add([*steps(start, 1000), log(start, f"{start}" * 1000), plot(start, f"{start}" * 1000)])
-            if start == 10_000:
-                compact_fully(events)
-        return pragma(events, "page_count")
+@pytest.mark.parametrize("packed", [0, 10_000, 20_000], ids=["tails", "both", "chunks"])
+def test_what_an_owner_had_goes_back_to_the_file_system(events: SqliteEvents, packed: int) -> None:
+    def used() -> int:
+        return pragma(events, "page_count") - pragma(events, "freelist_count")
 
-    empty = pragma(events, "page_count")
-    first = fill()
-    events.delete([TASK])
-    assert pragma(events, "page_count") - pragma(events, "freelist_count") == empty
-    assert fill() <= first * 1.05
-
-
-def test_most_of_a_deleted_file_goes_back_to_the_file_system(events: SqliteEvents, path: Path) -> None:
-    for start in range(0, 400_000, 20_000):
-        events.add(steps(start, 20_000))
+    events.add([scalar(1, 1.0, task=OTHER), plot(1, "x" * 9999, task=OTHER)])
+    empty, before = used(), points(events.scalars(OTHER))
+    for start in range(0, 20_000, 1000):
+        if start == packed:
+            compact_fully(events)
+        events.add([*steps(start, 1000), log(start, f"{start}" * 1000), plot(start, f"{start}" * 1000)])
+    if packed:
+        compact_fully(events)
+    pages, taken = pragma(events, "page_count"), used()
     events.delete([TASK])
     compact_fully(events)
+    assert used() <= empty + 1  # the page of the packed points of the other one
+    assert pages - pragma(events, "page_count") >= taken - empty - 1
+    assert points(events.scalars(OTHER)) == before
+    assert events.samples(OTHER, "plot") == [plot(1, "x" * 9999, task=OTHER)]
+
+
+def test_a_deleted_owner_is_gone_before_its_rows_are(events: SqliteEvents, path: Path) -> None:
+    events.add([*steps(0, 100), log(1, "old"), plot(1, "old")])
+    events.delete([TASK])
+    events.add([scalar(7, 7.0)])
+    events.delete([OTHER])
     events.close()
-    assert path.stat().st_size < 5 * 2**20
+    again = SqliteEvents(path, durable=False)
+    assert curve(again) == {7: 7.0}
+    assert again.samples(TASK, "plot") == []
+    assert messages(again, limit=1) == []
+    compact_fully(again)
+    assert curve(again) == {7: 7.0}
+    with again.database.read() as connection:
+        rows = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("owner", "series", "figures", "chunk", "tail", "sample", "log", "doomed")
+        ]
+    assert rows == [1, 1, 1, 1, 0, 0, 0, 0]
+    again.close()
+
+
+def test_pages_that_nobody_needs_go_back(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_SPARE_BYTES", 2**18)
+    for start in range(0, 40_000, 20_000):
+        events.add(steps(start, 20_000))
+    compact_fully(events)
+    assert pragma(events, "freelist_count") > 128  # the next tails will take them
+    compact_fully(events)
+    assert pragma(events, "freelist_count") == 64
+
+
+def test_a_large_owner_is_removed_in_several_steps(
+    events: SqliteEvents, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_STEP_BYTES", 2**16)
+    for start in range(0, 20_000, 1_000):
+        events.add(steps(start, 1_000))
+    events.delete([TASK])
+    sizes = [pragma(events, "page_count")]
+    while events.compact():
+        sizes.append(pragma(events, "page_count"))
+    assert len(sizes) > 4
+    assert sorted(sizes, reverse=True) == sizes
+    events.close()
+    assert path.stat().st_size < 2**17
 
 
 # --- compaction
@@ -305,8 +350,7 @@ def test_a_step_whose_sources_went_away_changes_nothing(events: SqliteEvents, ri
     assert packing is not None
     if rival == "delete":
         events.delete([TASK])
-    else:
-        compact_fully(events)
+    compact_fully(events)
     events.add([scalar(100, 1.0), scalar(3, 3.0)])
     before = points(events.scalars(TASK))
     with pytest.raises(compaction.Outdated), events.database.write() as connection:

@@ -155,19 +155,6 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
         connection.execute("SELECT 1")
 
 
-def test_free_pages_go_back_when_they_are_most_of_the_file(database: Database, tmp_path: Path) -> None:
-    insert(database, *(f"{number}" * 1000 for number in range(1000)))
-    assert not database.shrink(100)
-    with database.write() as connection:
-        connection.execute("DELETE FROM word")
-    steps = 0
-    while database.shrink(100):
-        steps += 1
-    assert 2 <= steps <= 20
-    database.close()
-    assert (tmp_path / "words.db").stat().st_size < 1_000_000
-
-
 def test_prepare_is_called_on_every_connection(tmp_path: Path) -> None:
     def prepare(connection: sqlite3.Connection) -> None:
         connection.create_function("twice", 1, lambda number: number * 2)

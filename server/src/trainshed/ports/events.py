@@ -207,7 +207,10 @@ class Events(Protocol):
         ...
 
     def delete(self, owners: Sequence[str]) -> None:
-        """Remove every event of these owners; their space is free for new events when the call returns."""
+        """Remove every event of these owners: at once, for good, and whatever happens to the process then.
+
+        They may report anew. Their space comes back by compact().
+        """
         ...
 
     def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
@@ -215,7 +218,9 @@ class Events(Protocol):
         ...
 
     def compact(self) -> bool:
-        """Do one bounded step of background work (packing recent points into chunks). False when nothing is left to do.
+        """Do one bounded step of background work: remove deleted rows, pack recent points, give back free space.
+
+        False when nothing is left to do.
 
         It changes no answer, may run beside every other call, and holds up writers only for moments.
         """

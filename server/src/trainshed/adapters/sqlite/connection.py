@@ -132,17 +132,6 @@ class Database:
                 connection.rollback()  # does nothing when SQLite did it by itself, as on a full disk
                 raise
 
-    def shrink(self, pages: int) -> bool:
-        """Give up to `pages` free pages back to the file system if most of the file is free; whether it did."""
-        with translated(), self._lock:
-            (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
-            (total,) = self._writer.execute("PRAGMA page_count").fetchone()
-            if free < pages or free * 2 < total:  # the next events will use them
-                return False
-            # execute() would free one page only: it stops at the first row, of which this statement has one a page
-            self._writer.executescript(f"PRAGMA incremental_vacuum({pages:d})")
-            return True
-
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their block ends."""
         with translated(), self._lock:

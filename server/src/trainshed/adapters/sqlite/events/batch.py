@@ -16,12 +16,12 @@ SeriesName = tuple[str, str, int]  # (metric, variant, kind): in the order of th
 class OwnerBatch:
     """What one owner reported.
 
-    scalars: the points of each series in order of arrival. logs: (timestamp, body). samples: iteration -> body.
+    scalars: the points of each series in order of arrival. logs: (timestamp, body). samples: iteration -> (timestamp, body).
     """
 
     scalars: defaultdict[SeriesName, list[ScalarEvent]] = field(default_factory=lambda: defaultdict(list))
     logs: list[tuple[int, bytes]] = field(default_factory=list)
-    samples: defaultdict[SeriesName, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    samples: defaultdict[SeriesName, dict[int, tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(dict))
     figures: list[SeriesStats] = field(default_factory=list)
     columns: bytes = b""
 
@@ -47,7 +47,7 @@ def by_owner(events: Iterable[AnyEvent]) -> dict[str, OwnerBatch]:
             batch.logs.append((event.timestamp, records.pack(event)))
         else:
             name = (event.metric, event.variant, STORED_KINDS[type(event)])
-            batch.samples[name][event.iter] = records.pack(event)
+            batch.samples[name][event.iter] = (event.timestamp, records.pack(event))
     for batch in batches.values():
         batch.pack()
     return batches

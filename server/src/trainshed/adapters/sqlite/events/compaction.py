@@ -22,8 +22,9 @@ class Packing:
     first_tail: int
     last_tail: int
     tails: int
+    tail_bytes: int
     merged: list[int]
-    rows: list[tuple[int, int, int, int, bytes]]  # series, low, high, count, body
+    rows: list[tuple[int, int, int, int, int, int, bytes]]  # of the table, but for the id
 
 
 def prepare(connection: sqlite3.Connection) -> Packing | None:
@@ -37,8 +38,16 @@ def prepare(connection: sqlite3.Connection) -> Packing | None:
     for series, points in unpack_tails(bodies).items():
         points, replaced = _with_young_chunks(connection, series, latest(points))
         merged += replaced
-        rows.append((series, int(points.iters[0]), int(points.iters[-1]), len(points.iters), encode(points)))
-    return Packing(owner=oldest[0], first_tail=ids[0], last_tail=ids[-1], tails=len(ids), merged=merged, rows=rows)
+        rows.append(_row(series, points))
+    return Packing(
+        owner=oldest[0],
+        first_tail=ids[0],
+        last_tail=ids[-1],
+        tails=len(ids),
+        tail_bytes=sum(map(len, bodies)),
+        merged=merged,
+        rows=rows,
+    )
 
 
 class Outdated(Exception):
@@ -54,7 +63,15 @@ def apply(connection: sqlite3.Connection, packing: Packing) -> None:
     chunks = connection.executemany("DELETE FROM chunk WHERE id = ?", [(chunk,) for chunk in packing.merged])
     if tails.rowcount != packing.tails or (packing.merged and chunks.rowcount != len(packing.merged)):
         raise Outdated
-    connection.executemany("INSERT INTO chunk (series, low, high, count, body) VALUES (?, ?, ?, ?, ?)", packing.rows)
+    connection.executemany(
+        "INSERT INTO chunk (series, low, high, earliest, latest, count, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        packing.rows,
+    )
+
+
+def _row(series: int, points: Points) -> tuple[int, int, int, int, int, int, bytes]:
+    iters, times = points.iters, points.timestamps
+    return series, int(iters[0]), int(iters[-1]), int(times.min()), int(times.max()), len(iters), encode(points)
 
 
 def _oldest_tails(connection: sqlite3.Connection, owner: int) -> tuple[list[int], list[bytes]]:

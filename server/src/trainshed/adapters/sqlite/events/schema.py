@@ -32,16 +32,21 @@ MIGRATIONS = (
         # body: points.pack_tail; later rows win over earlier ones and over chunks
         "CREATE TABLE tail (id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
         "CREATE INDEX tail_owner ON tail (owner)",
-        # points low..high of a series, one an iteration; body: points.encode; later rows win over earlier ones
+        # points low..high of a series, one an iteration, of the moments earliest..latest; body: points.encode; later rows win
+        # over earlier ones. The body is last: what comes after it can only be read through all of it.
         """CREATE TABLE chunk (
             id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
-            count INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
+            earliest INTEGER NOT NULL, latest INTEGER NOT NULL, count INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
         "CREATE INDEX chunk_series ON chunk (series)",
         # body: records.pack
         """CREATE TABLE sample (
-            series INTEGER NOT NULL, iter INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (series, iter)) STRICT""",
+            series INTEGER NOT NULL, iter INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL,
+            UNIQUE (series, iter)) STRICT""",
+        "CREATE INDEX sample_time ON sample (series, timestamp, iter)",
         """CREATE TABLE log (
             id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
         "CREATE INDEX log_owner ON log (owner, timestamp)",
+        # owners that were deleted, whose rows are still to be removed
+        "CREATE TABLE doomed (owner INTEGER PRIMARY KEY) STRICT",
     ),
 )

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from trainshed.adapters.sqlite.connection import RESERVE, Database
-from trainshed.adapters.sqlite.events import compaction, figures, reading, records, writing
+from trainshed.adapters.sqlite.events import compaction, figures, reading, records, sweeping, writing
 from trainshed.adapters.sqlite.events.batch import by_owner
 from trainshed.adapters.sqlite.events.points import unpack_tails
 from trainshed.adapters.sqlite.events.schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
 from trainshed.ports.events import AnyEvent, LogEvent, LogPage, Sample, SampleKind, Series, SeriesStats
 
-_SHRINK_PAGES = 1024  # given back to the file system in one step of compact()
+_SPARE_BYTES = 4 * 2**20  # of free pages that the file keeps in any case
 
 
 class SqliteEvents:
@@ -21,6 +21,7 @@ class SqliteEvents:
     def __init__(self, path: Path, *, durable: bool = True, reserve: int = RESERVE) -> None:
         self.database = Database(path, durable=durable, reserve=reserve, migrations=MIGRATIONS)
         self._names = writing.Names()
+        self._packed_bytes = 0  # of tails, since compact() had nothing left to do
 
     def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
         try:
@@ -94,13 +95,36 @@ class SqliteEvents:
         return len(ids)
 
     def compact(self) -> bool:
-        with self.database.read() as connection:
-            packing = compaction.prepare(connection)
-        if packing is None:
-            return self.database.shrink(_SHRINK_PAGES)
-        with suppress(compaction.Outdated), self.database.write(freeing=True) as connection:
-            compaction.apply(connection, packing)
-        return True
+        return self._sweep() or self._pack() or self._shrink()
 
     def close(self) -> None:
         self.database.close()
+
+    def _sweep(self) -> bool:
+        with self.database.read() as connection:
+            if not sweeping.anything(connection):
+                return False
+        with self.database.write(freeing=True) as connection:
+            sweeping.step(connection)
+        return True
+
+    def _pack(self) -> bool:
+        with self.database.read() as connection:
+            packing = compaction.prepare(connection)
+        if packing is None:
+            return False
+        with suppress(compaction.Outdated), self.database.write(freeing=True) as connection:
+            compaction.apply(connection, packing)
+        self._packed_bytes += packing.tail_bytes
+        return True
+
+    def _shrink(self) -> bool:
+        """Give back free pages, but for as many as the tails of this round took: those of the next will need them."""
+        with self.database.read() as connection:
+            pages = sweeping.spare_pages(connection, keep=max(_SPARE_BYTES, self._packed_bytes))
+        if pages:
+            with self.database.write(freeing=True) as connection:
+                sweeping.give_back(connection, pages)
+        else:
+            self._packed_bytes = 0
+        return bool(pages)

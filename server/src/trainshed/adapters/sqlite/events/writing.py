@@ -79,10 +79,10 @@ class Writer:
         )
         self._connection.execute("UPDATE owner SET logs = logs + ? WHERE id = ?", (len(logs), owner))
 
-    def _samples(self, series: int, bodies: dict[int, bytes]) -> None:
+    def _samples(self, series: int, bodies: dict[int, tuple[int, bytes]]) -> None:
         self._connection.executemany(
-            "INSERT OR REPLACE INTO sample (series, iter, body) VALUES (?, ?, ?)",
-            [(series, iteration, body) for iteration, body in bodies.items()],
+            "INSERT OR REPLACE INTO sample (series, iter, timestamp, body) VALUES (?, ?, ?, ?)",
+            [(series, iteration, *row) for iteration, row in bodies.items()],
         )
 
     def _owner(self, name: str) -> int:
@@ -110,15 +110,10 @@ class Writer:
 
 
 def delete(connection: sqlite3.Connection, owner: str) -> None:
-    """Remove everything of the owner."""
-    row = connection.execute("SELECT id FROM owner WHERE name = ?", (owner,)).fetchone()
-    if row is None:
-        return
-    for table in ("chunk", "sample", "figures"):
-        connection.execute(f"DELETE FROM {table} WHERE series IN (SELECT id FROM series WHERE owner = ?)", row)  # noqa: S608
-    for table in ("tail", "log", "series"):
-        connection.execute(f"DELETE FROM {table} WHERE owner = ?", row)  # noqa: S608 - a table's name
-    connection.execute("DELETE FROM owner WHERE id = ?", row)
+    """Unlink the owner: its rows stay for sweeping.step(), but nobody finds them any more."""
+    row = connection.execute("DELETE FROM owner WHERE name = ? RETURNING id", (owner,)).fetchone()
+    if row is not None:
+        connection.execute("INSERT INTO doomed (owner) VALUES (?)", row)
 
 
 def delete_logs(connection: sqlite3.Connection, owner: str, ids: list[int]) -> None:
