@@ -4,7 +4,7 @@ from typing import Any
 
 from trainshed.ports.documents import Document
 from trainshed.transport.call import Call
-from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import models as wire
 from trainshed.transport.wire.batches import OfProjects
@@ -13,7 +13,7 @@ Reply = dict[str, Any]
 
 
 def get_by_id(call: Call, request: wire.GetById) -> Reply:
-    return {"model": call.services.models.get(call.identity, request.model)}
+    return {"model": shown(call.services.models.get(call.identity, request.model))}
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
@@ -26,7 +26,7 @@ def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
 
 
 def _with_stats(model: Document) -> Document:
-    return {**model, "stats": {"labels_count": len(model.get("labels") or {})}}
+    return {**shown(model), "stats": {"labels_count": len(model.get("labels") or {})}}
 
 
 def create(call: Call, request: wire.Create) -> Reply:
@@ -34,7 +34,7 @@ def create(call: Call, request: wire.Create) -> Reply:
 
 
 def get_by_task_id(call: Call, request: wire.GetByTaskId) -> Reply:
-    return {"model": call.services.models.of_task(call.identity, request.task)}
+    return {"model": shown(call.services.models.of_task(call.identity, request.task))}
 
 
 def get_frameworks(call: Call, request: OfProjects) -> Reply:

@@ -2,32 +2,24 @@
 
 from typing import Any
 
-from trainshed.ports.documents import Document
 from trainshed.transport.call import Call
-from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import projects as wire
-
-# The ids of the projects above, and who made it public.
-_OURS = ("path", "company_origin")
-
-
-def _shown(project: Document) -> Document:
-    return {name: value for name, value in project.items() if name not in _OURS}
 
 
 def get_all(call: Call, request: wire.GetAll) -> dict[str, Any]:
     found = call.services.projects.find(call.identity, listing(request, call.arguments))
-    return listed("projects", found, _shown)
+    return listed("projects", found)
 
 
 def get_all_ex(call: Call, request: wire.GetAllEx) -> dict[str, Any]:
     found = call.services.project_stats.find(call.identity, listing(request, call.arguments))
-    return listed("projects", found, _shown)
+    return listed("projects", found)
 
 
 def get_by_id(call: Call, request: wire.GetById) -> dict[str, Any]:
-    return {"project": _shown(call.services.projects.get(call.identity, request.project))}
+    return {"project": shown(call.services.projects.get(call.identity, request.project))}
 
 
 def create(call: Call, request: wire.Create) -> dict[str, Any]:

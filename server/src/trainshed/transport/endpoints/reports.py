@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from trainshed.ports.documents import Document
 from trainshed.services.reports import TYPE
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints import event_samples, events
-from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import events as events_wire
 from trainshed.transport.wire import reports as wire
@@ -15,8 +16,20 @@ from trainshed.transport.wire.common import Empty
 Reply = dict[str, Any]
 
 
+# Of a report that is shown as one: it is a task, but was never run.
+_SHOWN = (
+    *("id", "name", "user", "company", "project", "status", "comment", "tags", "system_tags"),
+    *("created", "last_update", "published", "status_changed", "status_message", "status_reason"),
+    *("report", "report_assets"),
+)
+
+
+def _shown(report: Document) -> Document:
+    return {name: report[name] for name in _SHOWN if name in report}
+
+
 def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
-    return listed("tasks", call.services.reports.find(call.identity, listing(request, call.arguments)))
+    return listed("tasks", call.services.reports.find(call.identity, listing(request, call.arguments)), _shown)
 
 
 def get_tags(call: Call, request: Empty) -> Reply:
@@ -69,7 +82,7 @@ def get_task_data(call: Call, request: wire.GetTaskData) -> Reply:
     find = call.services.models.find if request.model_events else call.services.tasks.find
     found = find(call.identity, listing(request, call.arguments)).documents
     ids = [str(document["id"]) for document in found]
-    reply: Reply = {"tasks": found}
+    reply: Reply = {"tasks": [shown(document) for document in found]}
     if request.plots is not None:
         reply["plots"] = _plots(call, ids, request.plots, is_model=request.model_events)
     if request.debug_images is not None:

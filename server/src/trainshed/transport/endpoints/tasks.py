@@ -10,7 +10,7 @@ from trainshed.domain.status import Status
 from trainshed.ports.documents import Document
 from trainshed.services.listing import project
 from trainshed.transport.call import Call
-from trainshed.transport.endpoints.listed import listed
+from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import tasks as wire
 from trainshed.transport.wire.batches import OfProjects
@@ -23,7 +23,7 @@ Reply = dict[str, Any]
 
 
 def get_by_id(call: Call, request: wire.GetById) -> Reply:
-    task = call.services.tasks.get(call.identity, request.task)
+    task = shown(call.services.tasks.get(call.identity, request.task))
     return {"task": project([task], request.only_fields)[0]}
 
 
