@@ -22,6 +22,7 @@ from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.identity import Role
 from trainshed.services.accounts import KeyPair
 from trainshed.testing.clock import FakeClock
+from trainshed.testing.described import check
 from trainshed.transport.api import create_api_app
 
 TOKEN_SECRET = b"0123456789abcdef" * 4
@@ -181,4 +182,5 @@ def _checked(response: TestResponse) -> Reply:
     assert isinstance(meta["endpoint"]["requested_version"], str | float)
     assert isinstance(meta["endpoint"]["actual_version"], str | float)
     assert "Traceback" not in response.text
+    check(meta, body["data"])
     return Reply(response.status_code, dict(response.headers), meta, body["data"])

@@ -8,7 +8,7 @@ from flask import Flask, Request, Response, request
 
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
-from trainshed.transport import body, legacy, version
+from trainshed.transport import body, legacy, openapi, version
 from trainshed.transport.auth import Login, authenticate, impersonate
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
@@ -44,6 +44,8 @@ def _answer(services: Services, http: Request) -> Response:
     try:
         if http.path in ("/", "/health"):
             return success({}, endpoint)
+        if http.path == openapi.PATH:  # to anybody: it says nothing that the documentation does not
+            return openapi.reply(http)
         name, asked = _parse(http.path)
         endpoint = Endpoint(name, version.in_meta(asked), version.in_meta(min(asked, version.API)))
         entry = _look_up(name, asked)
