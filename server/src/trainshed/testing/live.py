@@ -1,8 +1,10 @@
 """A real `trainshed serve` in a process of its own, for tests that come over the wire."""
 
+import base64
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ class LiveServer:
         self.ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until all three listeners answer."""
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it and return at once."""
         flags = [f"--{name}-port={port}" for name, port in self.ports.items()]
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -42,10 +44,15 @@ class LiveServer:
                 stdout=log,
                 stderr=log,
             )
+        return self._process
+
+    def start(self) -> None:
+        """Start it and wait until all three listeners answer."""
+        process = self.launch()
         end = time.monotonic() + READY_SECONDS
         for name in LISTENERS:
             while not self._answers(name):
-                assert self._process.poll() is None, self.log()
+                assert process.poll() is None, self.log()
                 assert time.monotonic() < end, f"{name} does not answer: {self.log()}"
                 time.sleep(POLL_SECONDS)
 
@@ -81,33 +88,57 @@ class LiveServer:
             "CLEARML_API_SECRET_KEY": keys["secret_key"],
         }
 
+    def authorization(self) -> str:
+        """The header of its administrator."""
+        keys = self.environment()
+        pair = f"{keys['CLEARML_API_ACCESS_KEY']}:{keys['CLEARML_API_SECRET_KEY']}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+    def call(self, endpoint: str, **fields: Any) -> Any:
+        """The data of an endpoint's reply, asked for without the client."""
+        headers = {"Authorization": self.authorization(), "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url('api')}/{endpoint}", json.dumps(fields).encode(), headers)
+        with urllib.request.urlopen(request, timeout=READY_SECONDS) as reply:
+            return json.load(reply)["data"]
+
     def run(self, script: Path, *arguments: str, home: Path) -> Any:
         """Run a script of the client's to its end; return what it answers, see start_script."""
         return finish(self.start_script(script, *arguments, home=home))
 
     def start_script(self, script: Path, *arguments: str, home: Path) -> "subprocess.Popen[str]":
-        """Start a script of the client's, with a HOME of its own. Its last line is its answer, in JSON."""
+        """Start a script of the client's, with a HOME of its own. Its last line is its answer, in JSON.
+
+        It runs as a copy in that HOME: outside of any repository the client stores all of it, and an agent can run it too.
+        """
+        environment = self._client(home)
         return subprocess.Popen(
-            [sys.executable, str(script), *arguments],
+            [sys.executable, shutil.copy(script, home), *arguments],
             cwd=home,
-            env=self._client(home),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     @contextmanager
-    def agent(self, queue: str, *, home: Path) -> Iterator[None]:
-        """An agent that takes tasks from the queue and runs them with this very Python, until the end of the block."""
-        environment = {**self._client(home), "CLEARML_WORKER_ID": AGENT, "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1"}
-        command = [sys.executable, "-m", "clearml_agent", "daemon", "--foreground", "--queue", queue]
+    def agent(self, *queues: str, home: Path, worker: str = AGENT, flags: tuple[str, ...] = ()) -> Iterator[None]:
+        """An agent that takes tasks from the queues and runs them with this very Python, until the end of the block."""
+        environment = {
+            **self._client(home),
+            "CLEARML_WORKER_ID": worker,
+            "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
+            "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": "0.5",
+        }
+        command = [sys.executable, "-m", "clearml_agent", "daemon", "--foreground", *flags, "--queue", *queues]
         with (home / "agent.log").open("ab") as log:
-            agent = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+            agent = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             yield
         finally:
             agent.terminate()
             agent.wait(READY_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(agent.pid, signal.SIGKILL)  # services outlive their agent
 
     def _client(self, home: Path) -> dict[str, str]:
         """The environment of a client whose HOME this is."""
