@@ -174,6 +174,7 @@ def secret(data_dir: Path, name: str) -> bytes:
         write_private(draft, secrets.token_hex(32))
         try:
             os.link(draft, path)  # the first process wins, and nobody sees half a secret
+            _sync_folder(folder)
         except FileExistsError:
             pass
         finally:
@@ -188,6 +189,16 @@ def write_private(path: Path, text: str) -> None:
         out.write(text)
         out.flush()
         os.fsync(out.fileno())
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in it to the disk: the content of a file alone may have none after a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class Periodic:

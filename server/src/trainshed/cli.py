@@ -122,10 +122,12 @@ def _serve(options: argparse.Namespace) -> Exit:
     with _store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
         services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
-        user, first = services.accounts.ensure_admin()
-        if first is not None:
+
+        def prepare(user: str, first: KeyPair) -> None:
             services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is
             bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
+
+        services.accounts.ensure_admin(prepare)
     apps = bootstrap.build_apps(settings, services)
     listeners = [
         Listener(number=number, host=settings.host, port=ports[name], app=apps[name])

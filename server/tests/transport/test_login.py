@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from trainshed.bootstrap import Engines, build_services
-from trainshed.domain.identity import Role
-from trainshed.services.accounts import DEFAULT_LIFETIME, MAX_LIFETIME
+from trainshed.domain.identity import DEFAULT_COMPANY, Role
+from trainshed.services.accounts import DEFAULT_LIFETIME, MAX_LIFETIME, KeyPair
 from trainshed.testing.api import TOKEN_SECRET, ApiClient, CallFailed, Json, basic, serve, sqlite_engines
 from trainshed.transport.api import create_api_app
 
@@ -286,3 +286,19 @@ def test_the_first_user_is_made_once(engines: Engines) -> None:
     assert keys is not None
     assert accounts.ensure_admin() == (user, None)
     assert accounts.user(user)["role"] == Role.ADMIN
+
+
+def test_a_first_start_that_dies_is_made_again(engines: Engines) -> None:
+    """Whoever has prepared for keys gets them, or others: never an administrator whose keys nobody knows."""
+    accounts = build_services(engines, token_secret=TOKEN_SECRET).accounts
+    prepared: list[tuple[str, KeyPair]] = []
+
+    def die(user: str, pair: KeyPair) -> None:
+        prepared.append((user, pair))
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        accounts.ensure_admin(die)
+    assert accounts.owners(DEFAULT_COMPANY) == []
+    assert accounts.ensure_admin(lambda user, pair: prepared.append((user, pair))) == prepared[1]
+    assert accounts.owners(DEFAULT_COMPANY) == [{"id": prepared[1][0], "name": "admin"}]

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -64,17 +65,29 @@ class Accounts:
 
     # users
 
-    def ensure_admin(self) -> tuple[str, KeyPair | None]:
-        """Make the first user, an administrator with one key pair, when there is none. Returns its id and the new pair."""
+    def ensure_admin(
+        self, prepare: Callable[[str, KeyPair], object] = lambda user, pair: None
+    ) -> tuple[str, KeyPair | None]:
+        """Make the first user, an administrator with one key pair, when there is none. Returns its id and the new pair.
+
+        prepare: called with both before they are stored. The user comes last, so whoever dies in the midst begins anew.
+        """
         present = self._documents.find("users", Eq(("role",), Role.ADMIN))
         if present:
             return str(present[0]["id"]), None
-        user = self.create_user("admin", role=Role.ADMIN)
-        return user, self.create_credentials(user, label="first start")
+        user, pair = new_id(), _new_pair("first start")
+        prepare(user, pair)
+        self._insert_credentials(user, pair)
+        self._insert_user(user, "admin", Role.ADMIN)
+        return user, pair
 
     def create_user(self, name: str, *, role: Role = Role.USER) -> str:
         """Add a user; return the id."""
         user = new_id()
+        self._insert_user(user, name, role)
+        return user
+
+    def _insert_user(self, user: str, name: str, role: Role) -> None:
         self._documents.insert(
             "users",
             {
@@ -87,7 +100,6 @@ class Accounts:
                 "created": dates.to_text(self._clock.now()),
             },
         )
-        return user
 
     def user(self, user_id: str) -> Document:
         """Raises INVALID_USER_ID."""
@@ -105,18 +117,21 @@ class Accounts:
 
     def create_credentials(self, user: str, *, label: str = "") -> KeyPair:
         """A new access key for the user."""
-        pair = KeyPair(secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_SECRET_BYTES), label)
+        pair = _new_pair(label)
+        self._insert_credentials(user, pair)
+        return pair
+
+    def _insert_credentials(self, user: str, pair: KeyPair) -> None:
         self._documents.insert(
             "credentials",
             {
                 "id": pair.access_key,
                 "user": user,
-                "label": label,
+                "label": pair.label,
                 "secret_sha256": _digest(pair.secret_key),
                 "created": dates.to_text(self._clock.now()),
             },
         )
-        return pair
 
     def credentials(self, user: str) -> list[Document]:
         """The user's access keys, oldest first."""
@@ -238,6 +253,10 @@ class Accounts:
     def _identity(self, user_id: str) -> Identity:
         user = self.user(user_id)
         return Identity(user=user_id, company=user["company"], role=Role(user["role"]), name=user["name"])
+
+
+def _new_pair(label: str) -> KeyPair:
+    return KeyPair(secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_SECRET_BYTES), label)
 
 
 def _own(user: str, access_key: str) -> And:
