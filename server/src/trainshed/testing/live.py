@@ -7,12 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SCRIPT_SECONDS = 100
 # holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
 CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
 LISTENERS = ("web", "api", "files")
+DATABASES = ("documents.db", "events.db", "cache.db")
 AGENT = "an-agent"  # the id of the one worker
 
 
@@ -160,6 +162,13 @@ def finish(script: "subprocess.Popen[str]") -> Any:
     assert script.returncode == 0, f"{out}\n{err}"
     assert " ERROR " not in err, err
     return json.loads(out.strip().splitlines()[-1])
+
+
+def assert_whole(data: Path, databases: tuple[str, ...] = DATABASES) -> None:
+    """Let SQLite check the databases of a server."""
+    for name in databases:
+        with closing(sqlite3.connect(data / name)) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)], name
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,63 @@
+"""Lost power: the process dies and so does what no fsync brought to the disk. A file system of its own is shut down for that."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from trainshed.testing.disk import Disk, disk
+from trainshed.testing.live import LiveServer, assert_whole
+from trainshed.testing.load import caller_of, check, clients
+from trainshed.testing.soak import times
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def power(tmp_path: Path) -> Iterator[Disk]:
+    with disk(tmp_path, megabytes=256) as made:
+        yield made
+
+
+def test_a_cut_loses_what_was_not_synced(power: Disk) -> None:
+    """What the other tests stand on."""
+    for name, is_synced in (("lost", False), ("kept", True)):
+        with (power.path / name).open("wb") as file:
+            file.write(b"content")
+            file.flush()
+            if is_synced:
+                os.fsync(file.fileno())
+    (power.path / "late").write_bytes(b"content")
+    power.cut_power()
+    power.unmount()
+    power.mount()
+    assert (power.path / "kept").read_bytes() == b"content"
+    assert not (power.path / "late").exists()
+    assert (power.path / "lost").read_bytes() == b""
+
+
+def test_power_is_cut_under_load(power: Disk, tmp_path: Path) -> None:
+    chance = random.Random(5)
+    server = LiveServer(power.path / "data")
+    server.start()
+    acknowledged = 0
+    try:
+        for turn in range(times(3, soak=50)):
+            with clients(server, tmp_path, turn=turn) as ledgers:
+                time.sleep(chance.uniform(0, 1.5))
+                power.cut_power()
+                server.stop(signal.SIGKILL)
+            power.unmount()
+            power.mount()
+            server.start()
+            assert_whole(server.data)
+            with closing(caller_of(server)) as caller:
+                acknowledged += sum(check(caller, ledger) for ledger in ledgers)
+    finally:
+        server.stop(signal.SIGKILL)
+    print(f"{acknowledged} calls acknowledged")
