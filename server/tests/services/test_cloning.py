@@ -63,7 +63,7 @@ def test_a_clone_has_what_was_given_and_not_what_was_made(api: ApiClient) -> Non
 def test_what_can_be_other_in_a_clone(api: ApiClient) -> None:
     parent, project = create(api), api.call("projects.create", name="the project")["id"]
     model = api.call("models.create", name="m", uri="u")["id"]
-    source = create(api, hyperparams=PARAMS, execution={"parameters": {"a": "1"}, "docker_cmd": "d"}, comment="c")
+    source = create(api, hyperparams=PARAMS, execution={"framework": "f", "docker_cmd": "d"}, comment="c")
     changes: Json = {
         "name": "new name",
         "comment": "",
@@ -84,7 +84,7 @@ def test_what_can_be_other_in_a_clone(api: ApiClient) -> None:
     )
     assert {name: made[name] for name in changes} == changes
     assert made["models"]["input"] == [{"name": "n", "model": model}]
-    assert made["execution"] == {"artifacts": [], "parameters": {"a": "1"}, "docker_cmd": "e"}
+    assert made["execution"] == {"artifacts": [], "framework": "f", "docker_cmd": "e"}
 
 
 def test_into_a_new_project(api: ApiClient) -> None:

@@ -173,8 +173,8 @@ def test_an_edit_replaces_whole_sections_and_leaves_the_others(api: ApiClient) -
 def test_an_edit_without_the_queue_keeps_it(api: ApiClient) -> None:
     task = create(api)
     api.call("tasks.edit", task=task, execution={"queue": "q" * 32})
-    api.call("tasks.edit", task=task, execution={"parameters": {"a": "b"}})
-    assert get(api, task)["execution"] == {"artifacts": [], "queue": "q" * 32, "parameters": {"a": "b"}}
+    api.call("tasks.edit", task=task, execution={"framework": "f"})
+    assert get(api, task)["execution"] == {"artifacts": [], "queue": "q" * 32, "framework": "f"}
     api.call("tasks.edit", task=task, execution={"artifacts": [{"key": "k", "type": "t"}]})
     api.call("tasks.edit", task=task, execution={"artifacts": []})
     assert get(api, task)["execution"] == {"artifacts": [], "queue": "q" * 32}

@@ -73,6 +73,82 @@ def test_system_tags_were_tags(api: ApiClient) -> None:
     ]
 
 
+@pytest.mark.parametrize("version", ["2.9", "2.31"])
+def test_any_version_may_write_and_name_old_parameters(api: ApiClient, version: str) -> None:
+    execution = {"parameters": {"x.y": "2", "TF_DEFINE/z": "1"}, "model_desc": {"design": "d"}}
+    first = create(api, version, execution=execution)
+    second = create(api, version, execution={"parameters": {"x.y": "11"}})
+    found = get(api, first)
+    assert found["hyperparams"]["Args"]["x.y"] == {"section": "Args", "name": "x.y", "value": "2", "type": "legacy"}
+    assert found["hyperparams"]["TF_DEFINE"]["z"]["value"] == "1"
+    assert found["configuration"]["design"]["value"] == "d"
+    assert "parameters" not in found["execution"]
+    path = "execution.parameters.x%2Ey"
+
+    def listed(**arguments: Any) -> list[str]:
+        return [task["id"] for task in api.call("tasks.get_all", version=version, **arguments)["tasks"]]
+
+    assert listed(order_by=[path]) == [first, second]
+    assert listed(order_by=[f"-{path}"]) == [second, first]
+    assert listed(**{path: "2"}) == [first]
+    assert listed(**{"execution.parameters.TF_DEFINE/z": ["1"]}) == [first]
+    assert listed(_any_={"fields": [path], "pattern": "^1"}) == [second]
+    assert listed(filters={path: {"any": {"include": ["11"]}}}) == [second]
+    # No parameters: an old version has none then, a new one says nothing of them.
+    api.call("tasks.edit", version=version, task=first, execution={"parameters": {}})
+    assert "Args" in get(api, first)["hyperparams"]
+    api.call("tasks.edit", version="2.8", task=first, execution={"parameters": {}})
+    assert get(api, first)["hyperparams"] == {}
+
+
+def test_a_task_had_one_model_of_each_kind_and_a_command_for_its_container(api: ApiClient) -> None:
+    model = api.call("models.create", name="m", uri="u")["id"]
+    execution = {"model": model, "docker_cmd": " image:1 --ipc host -v '/a b:/c' "}
+    task = create(api, "2.12", execution=execution)
+    api.call("tasks.add_or_update_model", task=task, name="o", model="out", type="output")
+    found = get(api, task)
+    assert found["models"]["input"] == [{"name": "Input Model", "model": model}]
+    arguments = "--ipc host -v '/a b:/c'"
+    assert found["container"] == {"image": "image:1", "arguments": arguments, "setup_shell_script": ""}
+    assert found["execution"] == {"artifacts": []}
+    old = get(api, task, "2.12")
+    assert old["execution"] == {"artifacts": [], "model": model, "docker_cmd": f"image:1 {arguments}"}
+    assert old["output"] == {"model": "out"}
+    fields = ["execution.docker_cmd"]
+    (listed,) = api.call("tasks.get_all", version="2.5", id=[task], only_fields=fields)["tasks"]
+    assert listed["execution"]["docker_cmd"] == f"image:1 {arguments}"
+    api.call("tasks.edit", version="2.12", task=task, execution={**old["execution"], "model": "", "docker_cmd": ""})
+    found = get(api, task)
+    assert found["models"] == {"input": [], "output": [{"name": "o", "model": "out"}]}
+    assert found["container"]["image"] == ""
+    overrides = {"model": model, "docker_cmd": "j"}
+    clone = api.call("tasks.clone", version="2.12", task=task, execution_overrides=overrides)["id"]
+    assert get(api, clone)["models"]["input"] == [{"name": "Input Model", "model": model}]
+    assert get(api, clone)["container"]["image"] == "j"
+    assert api.error("tasks.clone", version="2.12", task=task, execution_overrides={"model": "no"}) == (400, 201)
+
+
+def test_metadata_was_a_list(api: ApiClient) -> None:
+    items = [{"key": "k", "type": "str", "value": "v"}]
+    model = api.call("models.create", name="m", uri="u", metadata=items)["id"]
+    queue = api.call("queues.create", version="2.13", name="queue", metadata=items)["id"]
+    for kind, thing in (("model", model), ("queue", queue)):
+        for version, metadata in (("2.13", items), ("2.14", {"k": items[0]})):
+            assert api.call(f"{kind}s.get_by_id", version=version, **{kind: thing})[kind]["metadata"] == metadata
+            (listed,) = api.call(f"{kind}s.get_all", version=version, id=[thing])[f"{kind}s"]
+            assert listed["metadata"] == metadata
+    api.call("models.edit", model=model, metadata=[{"key": "other"}])
+    assert api.call("models.get_by_id", model=model)["model"]["metadata"] == {"other": {"key": "other"}}
+
+
+def test_who_wrote_tags_wrote_the_system_tags_too(api: ApiClient) -> None:
+    task = create(api, "2.2", tags=["mine", "development"])
+    (listed,) = api.call("tasks.get_all", version="2.2", only_fields=["tags"])["tasks"]
+    assert listed["tags"] == ["mine", "development"]
+    api.call("tasks.edit", version="2.2", task=task, tags=["other"])
+    assert (get(api, task)["tags"], get(api, task)["system_tags"]) == (["other"], [])
+
+
 # handlers of old forms
 
 

@@ -13,7 +13,7 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
 from trainshed.ports.query import EVERYTHING, And, Eq, In
-from trainshed.services import checks, joins, listing
+from trainshed.services import checks, joins, listing, metadata
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
 
@@ -91,7 +91,7 @@ class Models:
             "ready": False,
             "metadata": {},
             "last_metrics": {},
-            **{name: fields[name] for name in _FIELDS if name in fields},
+            **_written(fields),
         }
         if fields.get("public"):
             model.update(company="", company_origin=identity.company)
@@ -101,9 +101,7 @@ class Models:
     def edit(self, identity: Identity, model_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change fields; return those. `iteration` raises the last_iteration of the model's task."""
         self._check_references(identity, fields)
-        changed = {name: fields[name] for name in _FIELDS if name in fields}
-        if "created" in changed:
-            changed["created"] = checks.date(changed["created"])
+        changed = _written(fields)
         model = self.change(identity, model_id, lambda document: document.update(changed))
         if fields.get("iteration") is not None and model.get("task"):
             self._raise_iteration(identity, model["task"], fields["iteration"])
@@ -172,21 +170,11 @@ class Models:
         self, identity: Identity, model_id: str, items: list[dict[str, Any]], *, replace: bool
     ) -> None:
         """Put metadata entries by key; replace: these and no others."""
-        entries = {item["key"]: item for item in items}
-
-        def change(model: Document) -> None:
-            model["metadata"] = {**({} if replace else model["metadata"]), **entries}
-
-        self.change(identity, model_id, change)
+        self.change(identity, model_id, lambda model: metadata.put(model, items, replace=replace))
 
     def delete_metadata(self, identity: Identity, model_id: str, keys: list[str]) -> None:
         """Remove metadata entries by key."""
-
-        def change(model: Document) -> None:
-            for key in keys:
-                model["metadata"].pop(key, None)
-
-        self.change(identity, model_id, change)
+        self.change(identity, model_id, lambda model: metadata.remove(model, keys))
 
     def change(self, identity: Identity, model_id: str, change: Callable[[Document], None]) -> Document:
         """Change a model's document and its dates in one step. Raises INVALID_MODEL_ID; public models cannot be changed."""
@@ -217,6 +205,16 @@ class Models:
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())
+
+
+def _written(fields: dict[str, Any]) -> dict[str, Any]:
+    """Of the fields those that an owner writes, as a model holds them."""
+    written = {name: fields[name] for name in _FIELDS if name in fields}
+    if "created" in written:
+        written["created"] = checks.date(written["created"])
+    if "metadata" in fields:
+        written["metadata"] = metadata.by_key(fields["metadata"])
+    return written
 
 
 def _check_draft(model: Document) -> None:

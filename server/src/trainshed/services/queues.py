@@ -14,7 +14,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, Not, Page, Sort
-from trainshed.services import checks, history, listing
+from trainshed.services import checks, history, listing, metadata
 from trainshed.services.history import Buckets, History
 
 log = logging.getLogger(__name__)
@@ -110,21 +110,11 @@ class Queues:
 
     def add_or_update_metadata(self, identity: Identity, queue_id: str, items: list[Entry], *, replace: bool) -> None:
         """Put metadata entries by key; replace: these and no others."""
-        entries = {item["key"]: item for item in items}
-
-        def change(queue: Document) -> None:
-            queue["metadata"] = {**({} if replace else queue["metadata"]), **entries}
-
-        self._change(identity, queue_id, change)
+        self._change(identity, queue_id, lambda queue: metadata.put(queue, items, replace=replace))
 
     def delete_metadata(self, identity: Identity, queue_id: str, keys: list[str]) -> None:
         """Remove metadata entries by key."""
-
-        def change(queue: Document) -> None:
-            for key in keys:
-                queue["metadata"].pop(key, None)
-
-        self._change(identity, queue_id, change)
+        self._change(identity, queue_id, lambda queue: metadata.remove(queue, keys))
 
     # entries
 

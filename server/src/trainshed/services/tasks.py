@@ -378,7 +378,7 @@ def _write_fields(task: Document, fields: dict[str, Any]) -> None:
     if "output_dest" in fields:
         task["output"]["destination"] = fields["output_dest"]
     if "models" in fields:
-        task["models"] = {"input": [], "output": [], **fields["models"]}
+        task["models"] = {**task["models"], **fields["models"]}
     if "execution" in fields:
         # Clients send the section without the queue, which the server put there.
         queue = {"queue": task["execution"]["queue"]} if "queue" in task["execution"] else {}

@@ -8,7 +8,7 @@ from trainshed.transport.replies import REPLIES, File, Shape
 from trainshed.transport.table import ENDPOINTS
 
 # Below it the replies have the fields of an old dialect.
-_PRESENT = (2, 13)
+_PRESENT = (2, 14)
 
 
 def check(meta: dict[str, Any], data: Any) -> None:

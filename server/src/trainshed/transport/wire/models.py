@@ -50,6 +50,7 @@ class ModelFields(Request, kw_only=True):
     project: Maybe[str] = UNSET
     parent: Maybe[str] = UNSET
     task: Maybe[str] = UNSET
+    metadata: Maybe[list[Metadata]] = UNSET
 
 
 class Create(ModelFields, kw_only=True):
