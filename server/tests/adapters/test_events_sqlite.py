@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from trainshed.adapters.sqlite.events import compaction, store, sweeping
+from trainshed.adapters.sqlite.events import compaction, records, store, stretches, sweeping
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.domain.errors import StoreFull
-from trainshed.ports.events import AnyEvent, Events, SeriesStats
+from trainshed.ports.events import AnyEvent, Events, Place, SeriesStats
 from trainshed.testing.events_conformance import (
     OTHER,
     TASK,
@@ -291,6 +293,49 @@ def test_a_large_owner_is_removed_in_several_steps(
     assert sorted(sizes, reverse=True) == sizes
     events.close()
     assert path.stat().st_size < 2**17
+
+
+# --- pages
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[int]:
+    """The calls of a function of a module, each by a 1."""
+    calls: list[int] = []
+    function = getattr(module, name)
+
+    def call(*arguments: Any) -> Any:
+        calls.append(1)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, call)
+    return calls
+
+
+def test_a_page_reads_only_the_chunks_that_it_shows(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    for start in range(0, 50_000, 1000):
+        events.add(steps(start, 1000))
+        monkeypatch.setattr(compaction, "_CHUNK_POINTS", 1000)
+        compact_fully(events)
+    assert len(chunk_sizes(events)) == 50
+    decoded = counted(monkeypatch, stretches, "decode")
+    (series,) = events.scalars(TASK, above=30_499, limit=600)
+    assert series.iters.tolist() == list(range(30_500, 31_100))
+    assert len(decoded) == 2
+    decoded.clear()
+    after = Place(series.timestamps[-1], "loss", "train", 31_099)
+    for descending, iterations in ((False, range(31_100, 31_500)), (True, range(31_098, 30_698, -1))):
+        page = events.timeline(TASK, "training_stats_scalar", after=after, descending=descending, limit=400)
+        assert [event.iter for event in page.events] == list(iterations)
+        assert page.total == 50_000
+    assert len(decoded) <= 4
+
+
+def test_a_page_of_plots_reads_only_those(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    events.add(plot(i, "figure", variant=f"v{i % 7}") for i in range(500))
+    unpacked = counted(monkeypatch, records, "unpack")
+    assert [event.iter for event in events.timeline(TASK, "plot", limit=3).events] == [0, 7, 14]
+    assert events.sample_names(TASK, "plot")[0] == ("figure", "v0", 497)
+    assert len(unpacked) == 3
 
 
 # --- compaction

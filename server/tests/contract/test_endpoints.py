@@ -21,7 +21,6 @@ WITHOUT_EFFECT: dict[str, set[str]] = {
     "events.clear_task_log": {"allow_locked"},
     "events.delete_for_model": {"allow_locked"},
     "events.delete_for_task": {"allow_locked"},
-    "events.get_multi_task_plots": {"last_iters_per_task_metric"},
     "queues.get_next_task": {"task"},
     "reports.get_task_data": {"input.view.entries.dataset", "input.view.entries.version"},
     "tasks.delete": {"delete_external_artifacts", "move_to_trash", "status_message", "status_reason"},

@@ -108,6 +108,27 @@ def test_plots_of_several_tasks(api: ApiClient, task: str) -> None:
     assert "scroll_id" not in both
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ({}, {"a": ["9"], "b": ["5"]}),
+        ({"iters": 2, "last_iters_per_task_metric": True}, {"a": ["8", "9"], "b": ["4", "5"]}),
+        ({"iters": 2, "last_iters_per_task_metric": False}, {"a": ["8", "9"]}),
+        ({"iters": 3, "last_iters_per_task_metric": False}, {"a": ["8", "9"], "b": ["5"]}),
+    ],
+)
+def test_the_newest_iterations_of_a_metric_or_of_the_task(
+    api: ApiClient, task: str, arguments: Json, shown: dict[str, list[str]]
+) -> None:
+    api.add_events(
+        [plot(task, i, "{}", "v", m) for m, iterations in (("a", (8, 9)), ("b", (3, 4, 5))) for i in iterations]
+    )
+    plots = api.call("events.get_multi_task_plots", tasks=[task], **arguments)["plots"]
+    assert {metric: sorted(variants["v"][task]) for metric, variants in plots.items()} == shown
+    none = api.call("tasks.create", name="empty", type="training")["id"]
+    assert api.call("events.get_multi_task_plots", tasks=[none], **arguments)["plots"] == {}
+
+
 def test_a_scroll_can_be_ended(api: ApiClient, task: str) -> None:
     api.add_events([image(task, 1, "1")])
     metrics = [{"task": task}]

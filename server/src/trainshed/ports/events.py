@@ -5,7 +5,7 @@ what makes ingest fast (measured: 5 M lines a CPU-second, against 0.4 M by way o
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -83,6 +83,7 @@ class ImageEvent(Event, tag="training_debug_image"):
 
 AnyEvent = ScalarEvent | VectorEvent | LogEvent | PlotEvent | ImageEvent
 SampleKind = Literal["plot", "training_debug_image", "training_stats_vector"]
+EventKind = Literal[SampleKind, "training_stats_scalar"]
 Sample = PlotEvent | ImageEvent | VectorEvent
 
 
@@ -130,6 +131,22 @@ class LogPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class Place(NamedTuple):
+    """Where an event stands among those of its kind: by the moment of its report, then by its name and iteration."""
+
+    timestamp: int
+    metric: str
+    variant: str
+    iteration: int
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one kind in the order of their places. total: how many there are on all pages."""
+
+    events: list[ScalarEvent | Sample]
+    total: int
+
+
 class Events(Protocol):
     """A store of events by owner (a task's or a model's id).
 
@@ -161,11 +178,19 @@ class Events(Protocol):
         ...
 
     def scalars(
-        self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
+        self,
+        owner: str,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        single: bool = False,
+        above: int | None = None,
+        limit: int | None = None,
     ) -> list[Series]:
         """The series of the owner by (metric, variant): all, those of one metric, or those variants.
 
-        single: the single values instead of the curves.
+        single: the single values instead of the curves. above: only points of higher iterations. limit: of each series only
+        its first so many points of those; it costs what these cost, not what the series costs.
         """
         ...
 
@@ -193,16 +218,40 @@ class Events(Protocol):
         metric: str | None = None,
         variants: Sequence[str] | None = None,
         last_iterations: int | None = None,
-        before_iteration: int | None = None,
+        within: tuple[int, int] | None = None,
     ) -> list[Sample]:
         """Plots, images or vectors by (metric, variant), highest iteration first.
 
-        metric, variants: as in scalars(). before_iteration: only iterations below it. last_iterations: for each metric and
-        variant only its so many highest of those.
+        metric, variants: as in scalars(). within: only iterations from the first to the second. last_iterations: for each
+        metric and variant only its so many highest of those.
         """
         ...
 
-    def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
+    def sample_names(
+        self, owner: str, kind: SampleKind, *, metric: str | None = None, variants: Sequence[str] | None = None
+    ) -> list[tuple[str, str, int]]:
+        """(metric, variant, iteration) of what samples() would give, in the same order and much cheaper."""
+        ...
+
+    def timeline(
+        self,
+        owner: str,
+        kind: EventKind,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        after: Place | None = None,
+        descending: bool = False,
+        limit: int,
+    ) -> Timeline:
+        """The first `limit` events by Place that come after a place (descending: the last ones that come before it).
+
+        Of scalars the curves and the single values, without labels. It costs what these events cost and a look at every
+        series, not what all events cost. An event that is replaced has the place of the later report.
+        """
+        ...
+
+    def metrics(self, owner: str, kind: EventKind) -> list[tuple[str, str]]:
         """The (metric, variant) names of the owner that have events of this kind, sorted."""
         ...
 
@@ -220,9 +269,8 @@ class Events(Protocol):
     def compact(self) -> bool:
         """Do one bounded step of background work: remove deleted rows, pack recent points, give back free space.
 
-        False when nothing is left to do.
-
-        It changes no answer, may run beside every other call, and holds up writers only for moments.
+        False when nothing is left to do. It changes no answer, may run beside every other call, and holds up writers only
+        for moments.
         """
         ...
 

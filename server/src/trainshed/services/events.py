@@ -3,31 +3,40 @@
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from trainshed.domain import dates
 from trainshed.domain.errors import ApiError, Fault, NotFound
 from trainshed.domain.identity import Identity
+from trainshed.domain.status import Status
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import (
     SINGLE_VALUE,
     AnyEvent,
+    EventKind,
     Events,
     LogEvent,
     LogPage,
+    Place,
     Sample,
     SampleKind,
     Series,
     SeriesStats,
+    Timeline,
 )
 from trainshed.services import checks
 
+Metrics = Sequence[tuple[str, Sequence[str] | None]]  # metric -> variants, None: all of them
+
+_ALL: Sequence[tuple[str | None, Sequence[str] | None]] = [(None, None)]
 _LOCKS = 64  # owners that seldom share one
 MAX_LAST_METRICS = 2000  # metrics kept on a task: beyond it a table could not show them, and the document would grow
 
@@ -56,9 +65,12 @@ class EventLog:
 
     # writing
 
-    def add(self, identity: Identity, events: Iterable[AnyEvent], report: Report) -> None:
+    def add(
+        self, identity: Identity, events: Iterable[AnyEvent], report: Report, *, unlocked: Collection[str] = ()
+    ) -> None:
         """Store the events of known owners, and bring each owner's last values up to date.
 
+        A published owner takes none, unless it is among the `unlocked`.
         What cannot be stored is counted in the report. Raises EVENTS_NOT_ADDED when nothing could be.
         """
         now = int(self._clock.now().timestamp() * 1000)
@@ -70,7 +82,7 @@ class EventLog:
         good: list[AnyEvent] = []
         owners: list[tuple[str, bool]] = []
         for (owner, is_model), group in by_owner.items():
-            problem = self._problem(identity, owner, is_model=is_model)
+            problem = self._problem(identity, owner, is_model=is_model, locks=owner not in unlocked)
             if problem:
                 report.fail(problem, len(group))
                 continue
@@ -87,19 +99,29 @@ class EventLog:
             for owner, is_model in owners:
                 self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
 
-    def delete(self, identity: Identity, owner: str, *, is_model: bool = False) -> None:
-        """Remove every event of a task or model. Raises INVALID_TASK_ID or INVALID_MODEL_ID, NO_WRITE_PERMISSION."""
-        checks.writable(self.owner(identity, owner, is_model=is_model))
+    def delete(self, identity: Identity, owner: str, *, is_model: bool = False, locks: bool = True) -> None:
+        """Remove every event of a task or model, of a published one unless it `locks`.
+
+        Raises INVALID_TASK_ID or INVALID_MODEL_ID, NO_WRITE_PERMISSION, INVALID_TASK_STATUS or MODEL_IS_READY.
+        """
+        _check_open(self.owner(identity, owner, is_model=is_model), locks=locks)
         self._events.delete([owner])
 
     def delete_logs(
-        self, identity: Identity, task: str, *, older_than: int, only: Sequence[str] | None, spared: Sequence[str]
+        self,
+        identity: Identity,
+        task: str,
+        *,
+        older_than: int,
+        only: Sequence[str] | None,
+        spared: Sequence[str],
+        locks: bool = True,
     ) -> int:
         """Remove a task's console events that are older than so many seconds (0: all); return how many.
 
         only: those of these metrics, when given. spared: not those of these. Raises as delete().
         """
-        checks.writable(self.owner(identity, task))
+        _check_open(self.owner(identity, task), locks=locks)
         now = int(self._clock.now().timestamp() * 1000)
         return self._events.delete_logs(
             task,
@@ -115,7 +137,24 @@ class EventLog:
             return checks.existing(self._documents, "models", identity, owner, Fault.INVALID_MODEL_ID)
         return checks.existing(self._documents, "tasks", identity, owner, Fault.INVALID_TASK_ID)
 
-    def scalars(self, owner: str, metrics: Sequence[tuple[str, Sequence[str] | None]] | None) -> list[Series]:
+    def stats(self, owner: str) -> list[SeriesStats]:
+        """The figures of every series."""
+        return self._events.stats(owner)
+
+    def points(
+        self, owner: str, metric: str, variants: Sequence[str], *, above: int | None, limit: int
+    ) -> list[Series]:
+        """Of these variants the first `limit` points above an iteration, the single value in its place among them."""
+        found = [
+            series
+            for single in (False, True)
+            for series in self._events.scalars(
+                owner, metric=metric, variants=variants, single=single, above=above, limit=limit
+            )
+        ]
+        return [_joined(parts, limit) for parts in _by_variant(found)]
+
+    def scalars(self, owner: str, metrics: Metrics | None) -> list[Series]:
         """The curves of the owner; only these metrics (and of each only these variants), when given."""
         if metrics is None:
             return self._events.scalars(owner)
@@ -123,7 +162,7 @@ class EventLog:
             s for metric, variants in metrics for s in self._events.scalars(owner, metric=metric, variants=variants)
         ]
 
-    def single_values(self, owner: str, metrics: Sequence[tuple[str, Sequence[str] | None]] | None) -> list[Series]:
+    def single_values(self, owner: str, metrics: Metrics | None) -> list[Series]:
         """The single values of the owner, each a series of one point."""
         found = self._events.scalars(owner, single=True)
         if metrics is None:
@@ -137,24 +176,39 @@ class EventLog:
         self,
         owner: str,
         kind: SampleKind,
-        metrics: Sequence[tuple[str, Sequence[str] | None]] | None = None,
+        metrics: Metrics | None = None,
         *,
         last_iterations: int | None = None,
-        before_iteration: int | None = None,
+        within: tuple[int, int] | None = None,
     ) -> list[Sample]:
         """Plots, images or vectors of the owner by (metric, variant), newest iteration first."""
-        groups = metrics if metrics is not None else [(None, None)]
-        found: list[Sample] = []
-        for metric, variants in groups:
-            found += self._events.samples(
-                owner,
-                kind,
-                metric=metric,
-                variants=variants,
-                last_iterations=last_iterations,
-                before_iteration=before_iteration,
+        return [
+            sample
+            for metric, variants in (metrics if metrics is not None else _ALL)
+            for sample in self._events.samples(
+                owner, kind, metric=metric, variants=variants, last_iterations=last_iterations, within=within
             )
-        return found
+        ]
+
+    def sample_names(self, owner: str, kind: SampleKind, metrics: Metrics | None = None) -> list[tuple[str, str, int]]:
+        """(metric, variant, iteration) of what samples() would give."""
+        return [
+            name
+            for metric, variants in (metrics if metrics is not None else _ALL)
+            for name in self._events.sample_names(owner, kind, metric=metric, variants=variants)
+        ]
+
+    def timeline(
+        self, owner: str, kind: EventKind, metrics: Metrics | None, *, after: Place | None, descending: bool, limit: int
+    ) -> Timeline:
+        """The events of a kind that can be among the first `limit` after the place, see Events.timeline; in any order."""
+        parts = [
+            self._events.timeline(
+                owner, kind, metric=metric, variants=variants, after=after, descending=descending, limit=limit
+            )
+            for metric, variants in (metrics if metrics is not None else _ALL)
+        ]
+        return Timeline(events=[event for part in parts for event in part.events], total=sum(p.total for p in parts))
 
     def logs(self, owner: str, *, limit: int, earlier: bool, from_timestamp: int | None) -> LogPage:
         """A page of the console log, ascending."""
@@ -180,10 +234,9 @@ class EventLog:
             held.enter_context(self._locks[number])
         return held
 
-    def _problem(self, identity: Identity, owner: str, *, is_model: bool) -> str | None:
+    def _problem(self, identity: Identity, owner: str, *, is_model: bool, locks: bool) -> str | None:
         try:
-            document = self.owner(identity, owner, is_model=is_model)
-            checks.writable(document)
+            _check_open(self.owner(identity, owner, is_model=is_model), locks=locks)
         except ApiError as error:
             return error.message
         return None
@@ -202,6 +255,35 @@ class EventLog:
             self._documents.update("models" if is_model else "tasks", owner, change)
         except NotFound:  # deleted meanwhile: so are its events, or the next compaction of orphans takes them
             self._events.delete([owner])
+
+
+def _by_variant(found: Iterable[Series]) -> list[list[Series]]:
+    parts: dict[str, list[Series]] = defaultdict(list)
+    for series in found:
+        parts[series.variant].append(series)
+    return [parts[variant] for variant in sorted(parts)]
+
+
+def _joined(parts: Sequence[Series], limit: int) -> Series:
+    """The first points of a curve and its single value, by iteration."""
+    iters = np.concatenate([part.iters for part in parts])
+    order = np.argsort(iters, kind="stable")[:limit]
+    return Series(
+        metric=parts[0].metric,
+        variant=parts[0].variant,
+        iters=iters[order],
+        timestamps=np.concatenate([part.timestamps for part in parts])[order],
+        values=np.concatenate([part.values for part in parts])[order],
+    )
+
+
+def _check_open(owner: Document, *, locks: bool) -> None:
+    """Raises NO_WRITE_PERMISSION for a public owner, INVALID_TASK_STATUS or MODEL_IS_READY for a published one that locks."""
+    checks.writable(owner)
+    if locks and owner.get("ready"):
+        raise ApiError(Fault.MODEL_IS_READY, str(owner["id"]))
+    if locks and owner.get("status") == Status.PUBLISHED:
+        raise ApiError(Fault.INVALID_TASK_STATUS, "the task is published", current_status=Status.PUBLISHED)
 
 
 def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Every point of a metric, none left out, page by page: variant after variant, each by iteration, single values included."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, takewhile
 from typing import Annotated, NamedTuple
 
-import numpy as np
 from msgspec import Meta
 
 from trainshed.ports.events import Int64, Series
@@ -32,13 +33,18 @@ def page(
     position = cursors.decode(scroll_id, _Position) if scroll_id else None
     left = size = position.size if position else max(1, min(size or DEFAULT_SIZE, MAX_SIZE))
     shown: list[Series] = []
-    for series in _series(log, owner, metric, _names(log, owner, metric, variants, position)):
-        part = _part(series, position, left)
-        if len(part.iters):
-            shown.append(part)
-            left -= len(part.iters)
-        if not left:
-            break
+    names = _counts(log, owner, metric, variants)
+    if position and position.variant in names:  # the former page may have ended amid this one
+        shown += log.points(owner, metric, [position.variant], above=position.iteration, limit=left)
+        left -= sum(len(series.iters) for series in shown)
+    rest = [name for name in names if position is None or name > position.variant]
+    while rest and left:
+        group = _enough(rest, names, left)
+        rest = rest[len(group) :]
+        for series in log.points(owner, metric, group, above=None, limit=left):
+            if left:
+                shown.append(_first(series, left))
+                left -= len(shown[-1].iters)
     if shown:
         position = _Position(size, shown[-1].variant, int(shown[-1].iters[-1]))
     return shown, cursors.encode(position) if position else ""
@@ -46,46 +52,30 @@ def page(
 
 def count(log: EventLog, owner: str, metric: str, variants: Sequence[str] | None) -> int:
     """How many points there are in all."""
-    return sum(len(series.iters) for series in _series(log, owner, metric, _names(log, owner, metric, variants, None)))
+    found = log.timeline(owner, "training_stats_scalar", [(metric, variants)], after=None, descending=False, limit=0)
+    return found.total
 
 
-def _names(
-    log: EventLog, owner: str, metric: str, variants: Sequence[str] | None, position: _Position | None
-) -> list[str]:
-    names = [variant for name, variant in log.metrics(owner, "training_stats_scalar") if name == metric]
-    return [
-        name
-        for name in names
-        if (variants is None or name in variants) and (position is None or name >= position.variant)
-    ]
+def _counts(log: EventLog, owner: str, metric: str, variants: Sequence[str] | None) -> dict[str, int]:
+    """The variants in order, and how often each was reported: as many points as that, or fewer."""
+    counts: Counter[str] = Counter()
+    for stats in log.stats(owner):
+        if stats.metric == metric and (variants is None or stats.variant in variants):
+            counts[stats.variant] += stats.count
+    return dict(sorted(counts.items()))
 
 
-def _series(log: EventLog, owner: str, metric: str, variants: Sequence[str]) -> Iterator[Series]:
-    """One by one, as a page seldom needs all."""
-    for variant in variants:
-        chosen = [(metric, [variant])]
-        parts = [*log.single_values(owner, chosen), *log.scalars(owner, chosen)]
-        if not parts:  # deleted since its name was read
-            continue
-        iters = np.concatenate([part.iters for part in parts])
-        order = np.argsort(iters, kind="stable")
-        yield Series(
-            metric=metric,
-            variant=variant,
-            iters=iters[order],
-            timestamps=np.concatenate([part.timestamps for part in parts])[order],
-            values=np.concatenate([part.values for part in parts])[order],
-        )
+def _enough(names: Sequence[str], counts: Mapping[str, int], points: int) -> list[str]:
+    """The first names that may have so many points together: read at once, as each reading looks at all recent points."""
+    sums = accumulate(counts[name] for name in names)
+    return list(names[: 1 + sum(1 for _ in takewhile(lambda total: total < points, sums))])
 
 
-def _part(series: Series, position: _Position | None, limit: int) -> Series:
-    after = position.iteration if position and position.variant == series.variant else None
-    start = 0 if after is None else int(np.searchsorted(series.iters, after, side="right"))
-    part = slice(start, start + limit)
+def _first(series: Series, limit: int) -> Series:
     return Series(
         metric=series.metric,
         variant=series.variant,
-        iters=series.iters[part],
-        timestamps=series.timestamps[part],
-        values=series.values[part],
+        iters=series.iters[:limit],
+        timestamps=series.timestamps[:limit],
+        values=series.values[:limit],
     )

@@ -1,6 +1,6 @@
 """Looking at one plot or debug sample after the other: next to it, or an iteration on, over a snapshot."""
 
-from collections import defaultdict
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 import msgspec
@@ -8,9 +8,9 @@ import msgspec
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.ids import new_id
 from trainshed.ports.events import Sample, SampleKind
-from trainshed.services.events import EventLog
+from trainshed.services.events import EventLog, Metrics
 from trainshed.services.listing import SCROLL_TTL
-from trainshed.services.samples import newest_first
+from trainshed.services.samples import SampleName, names, read
 
 
 class _Place(NamedTuple):
@@ -38,7 +38,17 @@ class Shown(NamedTuple):
     last_iteration: int | None = None
 
 
-_Places = dict[_Place, list[Sample]]
+class _View(NamedTuple):
+    """What can be walked through: the samples of one metric, or of all."""
+
+    log: EventLog
+    owner: str
+    kind: SampleKind
+    metric: str | None
+
+    @property
+    def metrics(self) -> Metrics | None:
+        return None if self.metric is None else [(self.metric, None)]
 
 
 def show(
@@ -58,12 +68,13 @@ def show(
     within_metric: later steps stay in the metric. Raises INVALID_SCROLL_ID.
     """
     former = _load(log, owner, kind, scroll_id) if scroll_id else None
-    places = _places(log, owner, kind, metric if within_metric else None)
-    top = former.top if former and not refresh else max((place.iteration for place in places), default=-1)
-    line = [p for p in places if (p.metric, p.variant) == (metric, variant) and p.iteration <= top]
+    view = _View(log, owner, kind, metric if within_metric else None)
+    there = names(log, owner, kind, view.metrics)
+    top = former.top if former and not refresh else max((name.iteration for name in there), default=-1)
+    line = [p for p in _places(view, there) if (p.metric, p.variant) == (metric, variant) and p.iteration <= top]
     place = max((p for p in line if iteration is None or p.iteration <= iteration), default=None)
     state = _State(top, metric if within_metric else None, place)
-    return _shown(places, state, _save(log, owner, kind, scroll_id or new_id(), state))
+    return _shown(view, there, state, _save(log, owner, kind, scroll_id or new_id(), state))
 
 
 def step(log: EventLog, owner: str, kind: SampleKind, *, scroll_id: str, earlier: bool, next_iteration: bool) -> Shown:
@@ -72,15 +83,16 @@ def step(log: EventLog, owner: str, kind: SampleKind, *, scroll_id: str, earlier
     At the end there is none, and the place stays. Raises INVALID_SCROLL_ID.
     """
     state = _load(log, owner, kind, scroll_id)
-    places = _places(log, owner, kind, state.metric)
-    new = _neighbour(sorted(places), state, earlier=earlier, next_iteration=next_iteration)
+    view = _View(log, owner, kind, state.metric)
+    there = names(log, owner, kind, view.metrics)
+    new = _neighbour(_places(view, there), state, earlier=earlier, next_iteration=next_iteration)
     if new is None:
         return Shown(scroll_id, [])
     state.place = new
-    return _shown(places, state, _save(log, owner, kind, scroll_id, state))
+    return _shown(view, there, state, _save(log, owner, kind, scroll_id, state))
 
 
-def _neighbour(places: list[_Place], state: _State, *, earlier: bool, next_iteration: bool) -> _Place | None:
+def _neighbour(places: Set[_Place], state: _State, *, earlier: bool, next_iteration: bool) -> _Place | None:
     here = state.place
     if here is None:
         return None
@@ -90,19 +102,19 @@ def _neighbour(places: list[_Place], state: _State, *, earlier: bool, next_itera
     return min((place for place in places if place[:size] > here[:size] and place.iteration <= state.top), default=None)
 
 
-def _shown(places: _Places, state: _State, scroll_id: str) -> Shown:
+def _shown(view: _View, there: Set[SampleName], state: _State, scroll_id: str) -> Shown:
     here = state.place
     if here is None:
         return Shown(scroll_id, [])
-    line = [p.iteration for p in places if p[1:] == here[1:] and p.iteration <= state.top]
-    return Shown(scroll_id, places[here], min(line), max(line))
+    line = [p.iteration for p in _places(view, there) if p[1:] == here[1:] and p.iteration <= state.top]
+    metrics = [(here.metric, None if view.kind == "plot" else [here.variant])]
+    within = (here.iteration, here.iteration)
+    found = read(view.log, view.owner, view.kind, metrics, within=within, there=there)
+    return Shown(scroll_id, found, min(line), max(line))
 
 
-def _places(log: EventLog, owner: str, kind: SampleKind, metric: str | None) -> _Places:
-    places: _Places = defaultdict(list)
-    for sample in newest_first(log.samples(owner, kind, None if metric is None else [(metric, None)])):
-        places[_Place(sample.iter, sample.metric, "" if kind == "plot" else sample.variant)].append(sample)
-    return places
+def _places(view: _View, there: Iterable[SampleName]) -> set[_Place]:
+    return {_Place(n.iteration, n.metric, "" if view.kind == "plot" else n.variant) for n in there}
 
 
 def _key(owner: str, kind: SampleKind, scroll_id: str) -> str:

@@ -1,18 +1,24 @@
 """Walking through plots and debug samples iteration by iteration, newest first, over a snapshot."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Set
+from typing import NamedTuple
 
 import msgspec
 
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.ids import new_id
 from trainshed.ports.events import ImageEvent, Sample, SampleKind
-from trainshed.services.events import EventLog
+from trainshed.services.events import EventLog, Metrics
 from trainshed.services.listing import SCROLL_TTL
 
-Metrics = Sequence[tuple[str, Sequence[str] | None]]
 Groups = list[tuple[int, list[Sample]]]
+
+
+class SampleName(NamedTuple):
+    metric: str
+    variant: str
+    iteration: int
 
 
 class _Position(msgspec.Struct):
@@ -35,15 +41,20 @@ def navigate(
 ) -> tuple[str, dict[str, Groups]]:
     """The next iterations of each task, newest first, with their samples; and the id to go on with.
 
+    Of plots, which are large, only those are read that are shown.
+
     wanted: task -> metrics (None: all). refresh: begin anew at the newest. A walk that is at its end gives no samples.
     scroll_id: may be of a walk through samples of another kind, which keeps its place. Raises INVALID_SCROLL_ID.
     """
     positions = {} if refresh or not scroll_id else _load(log, scroll_id)
     found: dict[str, Groups] = {}
     for task, metrics in wanted.items():
-        groups = _by_iteration(log.samples(task, kind, metrics))
+        there = names(log, task, kind, metrics)
         key = f"{kind}:{task}"
-        found[task], positions[key] = _step(groups, positions.get(key), iterations, earlier=earlier)
+        shown, positions[key] = _step(
+            sorted({name.iteration for name in there}, reverse=True), positions.get(key), iterations, earlier=earlier
+        )
+        found[task] = _groups(log, task, kind, metrics, shown, there)
     scroll_id = scroll_id or new_id()
     log.cache.set(f"samples:{scroll_id}", msgspec.json.encode(positions), SCROLL_TTL)
     return scroll_id, found
@@ -61,33 +72,56 @@ def _load(log: EventLog, scroll_id: str) -> dict[str, _Position]:
     return msgspec.json.decode(stored, type=dict[str, _Position])
 
 
-def _step(groups: Groups, position: _Position | None, count: int, *, earlier: bool) -> tuple[Groups, _Position]:
+def names(log: EventLog, owner: str, kind: SampleKind, metrics: Metrics | None) -> set[SampleName]:
+    """What there is to show: all, but for images whose file a later iteration wrote over, as it shows another one now."""
+    if kind != "training_debug_image":
+        return {SampleName(*name) for name in log.sample_names(owner, kind, metrics)}
+    newest: dict[str, int] = {}
+    images = [image for image in log.samples(owner, kind, metrics) if isinstance(image, ImageEvent)]
+    for image in images:
+        newest[image.url] = max(newest.get(image.url, image.iter), image.iter)
+    return {SampleName(image.metric, image.variant, image.iter) for image in images if image.iter == newest[image.url]}
+
+
+def read(
+    log: EventLog,
+    owner: str,
+    kind: SampleKind,
+    metrics: Metrics | None,
+    *,
+    within: tuple[int, int],
+    there: Set[SampleName],
+) -> list[Sample]:
+    """The samples of these iterations that are there to show, newest first."""
+    found = log.samples(owner, kind, metrics, within=within)
+    found.sort(key=lambda sample: -sample.iter)
+    return [sample for sample in found if (sample.metric, sample.variant, sample.iter) in there]
+
+
+def _step(there: list[int], position: _Position | None, count: int, *, earlier: bool) -> tuple[list[int], _Position]:
+    """The iterations to show."""
     if position is None:
-        shown = groups[:count]
-        top = shown[0][0] if shown else -1
+        shown = there[:count]
+        top = shown[0] if shown else -1
     else:
         top = position.top
-        seen = [group for group in groups if group[0] <= top]
+        seen = [iteration for iteration in there if iteration <= top]
         if earlier:
-            shown = [group for group in seen if group[0] < position.low][:count]
+            shown = [iteration for iteration in seen if iteration < position.low][:count]
         else:
-            shown = [group for group in seen if group[0] > position.high][-count:]
+            shown = [iteration for iteration in seen if iteration > position.high][-count:]
     if shown:
-        return shown, _Position(top, shown[-1][0], shown[0][0])
+        return shown, _Position(top, shown[-1], shown[0])
     return [], position or _Position(top, top, top)
 
 
-def _by_iteration(samples: list[Sample]) -> Groups:
+def _groups(
+    log: EventLog, owner: str, kind: SampleKind, metrics: Metrics | None, shown: list[int], there: Set[SampleName]
+) -> Groups:
+    """The iterations, which are neighbours, with their samples."""
+    if not shown:
+        return []
     groups: dict[int, list[Sample]] = defaultdict(list)
-    for sample in newest_first(samples):
+    for sample in read(log, owner, kind, metrics, within=(shown[-1], shown[0]), there=there):
         groups[sample.iter].append(sample)
     return list(groups.items())
-
-
-def newest_first(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """By iteration, without those whose file a later iteration wrote over: it shows another sample now."""
-    newest: dict[str, int] = {}
-    for sample in sorted(samples, key=lambda s: -s.iter):
-        if isinstance(sample, ImageEvent) and newest.setdefault(sample.url, sample.iter) != sample.iter:
-            continue
-        yield sample

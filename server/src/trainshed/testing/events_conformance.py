@@ -12,7 +12,7 @@ import string
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import msgspec
@@ -25,10 +25,13 @@ from trainshed.adapters.memory.events import MemoryEvents
 from trainshed.ports.events import (
     SINGLE_VALUE,
     AnyEvent,
+    EventKind,
     Events,
     ImageEvent,
     LogEvent,
+    Place,
     PlotEvent,
+    Sample,
     SampleKind,
     ScalarEvent,
     Series,
@@ -116,14 +119,45 @@ def assert_same_answers(found: Events, expected: Events, owner: str) -> None:
     kinds: list[SampleKind] = ["plot", "training_debug_image", "training_stats_vector"]
     for kind in kinds:
         assert found.samples(owner, kind) == expected.samples(owner, kind)
-        newest = [engine.samples(owner, kind, last_iterations=1, before_iteration=3) for engine in (found, expected)]
+        newest = [engine.samples(owner, kind, last_iterations=1, within=(-1, 2)) for engine in (found, expected)]
         assert newest[0] == newest[1]
+        assert found.sample_names(owner, kind) == expected.sample_names(owner, kind)
         assert found.metrics(owner, kind) == expected.metrics(owner, kind)
+    for above, limit in ((None, 2), (1, 2), (3, None), (INT64_MAX, 1)):
+        assert points(found.scalars(owner, above=above, limit=limit)) == points(
+            expected.scalars(owner, above=above, limit=limit)
+        )
+    for one in get_args(EventKind):
+        for descending in (False, True):
+            assert_same_timelines(found, expected, owner, one, descending=descending)
     assert found.metrics(owner, "training_stats_scalar") == expected.metrics(owner, "training_stats_scalar")
     for earlier in (False, True):
         pages = [engine.logs(owner, limit=2, earlier=earlier, from_timestamp=2) for engine in (found, expected)]
         assert pages[0] == pages[1]
     assert found.logs(owner, limit=10**6) == expected.logs(owner, limit=10**6)
+
+
+def assert_same_timelines(found: Events, expected: Events, owner: str, kind: EventKind, *, descending: bool) -> None:
+    """Page by page, and from places that no event has."""
+    whole = expected.timeline(owner, kind, descending=descending, limit=10**6)
+    for limit in (1, 3):
+        after, pages = None, list[ScalarEvent | Sample]()
+        while page := found.timeline(owner, kind, descending=descending, limit=limit, after=after).events:
+            pages += page
+            after = Place(page[-1].timestamp, page[-1].metric, page[-1].variant, page[-1].iter)
+        assert pages == whole.events
+    for moment, name, iteration in (
+        (2, "x", 2),
+        (3, "w", INT64_MAX),
+        (INT64_MIN, "x", INT64_MIN - 1),
+        (4, "x", INT64_MAX + 1),
+    ):
+        place = Place(moment, name, "x", iteration)
+        answers = [
+            engine.timeline(owner, kind, metric="x", descending=descending, limit=4, after=place)
+            for engine in (found, expected)
+        ]
+        assert answers[0] == answers[1]
 
 
 _OWNERS = st.sampled_from(["a", "b"])
@@ -426,9 +460,12 @@ class EventsConformance:
         assert figures(metric="a") == ["ax10", "ax2", "ax1", "ay10", "ay2", "ay1"]
         assert figures(last_iterations=1) == ["ax10", "ay10", "bx10", "by10"]
         assert figures(metric="b", variants=["y"], last_iterations=2) == ["by10", "by2"]
-        assert figures(variants=["x"], before_iteration=10) == ["ax2", "ax1", "bx2", "bx1"]
-        assert figures(metric="a", before_iteration=10, last_iterations=1) == ["ax2", "ay2"]
-        assert figures(before_iteration=1) == figures(metric="c") == figures(variants=[]) == []
+        assert figures(variants=["x"], within=(1, 9)) == ["ax2", "ax1", "bx2", "bx1"]
+        assert figures(metric="a", within=(INT64_MIN, 9), last_iterations=1) == ["ax2", "ay2"]
+        assert figures(metric="a", variants=["x"], within=(2, INT64_MAX)) == ["ax10", "ax2"]
+        assert events.sample_names(TASK, "plot", metric="a") == [("a", v, i) for v in ("x", "y") for i in (10, 2, 1)]
+        assert events.sample_names(TASK, "plot", metric="b", variants=["y"])[0] == ("b", "y", 10)
+        assert figures(within=(3, 9)) == figures(metric="c") == figures(variants=[]) == []
 
     def test_a_sample_reported_again_is_replaced(self, events: Events) -> None:
         events.add([plot(1, "first"), plot(1, "second")])
@@ -447,6 +484,58 @@ class EventsConformance:
         for kind, event in one_of_each.items():
             assert events.samples(TASK, kind) == [event]
             assert events.metrics(TASK, kind) == [("m", "v")]
+
+    # --- pages
+
+    def test_points_of_a_series_in_pages(self, events: Events) -> None:
+        events.add(scalar(iteration, iteration / 2) for iteration in range(100))
+        assert list(curve(events, limit=3)) == [0, 1, 2]
+        assert list(curve(events, above=41, limit=3)) == [42, 43, 44]
+        assert curve(events, above=97) == {98: 49.0, 99: 49.5}
+        assert events.scalars(TASK, above=99) == []
+        assert events.scalars(TASK, single=True, limit=3) == []
+        events.add([scalar(SINGLE_VALUE, 5.0), scalar(43, 1.0), scalar(200, 1.0, variant="b")])
+        assert curve(events, metric="loss", variants=["train"], above=41, limit=2) == {42: 21.0, 43: 1.0}
+        assert list(points(events.scalars(TASK, above=99))) == [("loss", "b")]
+        assert curve(events, single=True, limit=3) == {SINGLE_VALUE: 5.0}
+
+    @pytest.mark.parametrize("descending", [False, True])
+    def test_a_timeline_is_exact_whatever_happens_between_its_pages(self, events: Events, descending: bool) -> None:
+        def moment(iteration: int) -> int:
+            return 10_000 + iteration // 3 * 10  # several events share one
+
+        names = ("a", "b")
+        events.add(scalar(i, i, variant=v, timestamp=moment(i)) for i in range(200) for v in names)
+        seen, after = list[tuple[int, str]](), None
+        while page := events.timeline(TASK, "training_stats_scalar", after=after, descending=descending, limit=7):
+            if not page.events:
+                break
+            seen += [(event.iter, event.variant) for event in page.events]
+            last = page.events[-1]
+            after = Place(last.timestamp, last.metric, last.variant, last.iter)
+            passed = -1 if descending else 1  # what comes now lies behind the reader, and is not seen
+            events.add([scalar(1000 + len(seen), 1.0, timestamp=last.timestamp - passed)])
+            events.add([scalar(seen[0][0], 9.0, variant=seen[0][1], timestamp=moment(seen[0][0]))])
+            if len(seen) % 3:
+                events.compact()
+        assert seen == sorted(
+            [(i, v) for i in range(200) for v in names], key=lambda e: (moment(e[0]), e[1], e[0]), reverse=descending
+        )
+
+    def test_a_replaced_event_moves_to_the_moment_of_its_later_report(self, events: Events) -> None:
+        events.add([scalar(1, 1.0, timestamp=10), scalar(2, 1.0, timestamp=20), plot(1, "a"), plot(2, "b")])
+        while events.compact():
+            pass
+        events.add([scalar(1, 5.0, timestamp=30), msgspec.structs.replace(plot(1, "c"), timestamp=9)])
+        line = events.timeline(TASK, "training_stats_scalar", limit=5)
+        assert [(event.iter, event.timestamp) for event in line.events] == [(2, 20), (1, 30)]
+        assert line.total == 2
+        first = events.timeline(TASK, "training_stats_scalar", limit=1, after=Place(9, "", "", 0)).events
+        assert [event.iter for event in first] == [2]
+        figures = events.timeline(TASK, "plot", limit=1, descending=True)
+        assert figures.events == [msgspec.structs.replace(plot(1, "c"), timestamp=9)]
+        assert figures.total == 2
+        assert events.timeline(TASK, "plot", limit=0).total == 2
 
     # --- copies, atomicity, deletion
 

@@ -3,10 +3,9 @@
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -14,13 +13,16 @@ import numpy as np
 from trainshed.ports.events import (
     SINGLE_VALUE,
     AnyEvent,
+    EventKind,
     LogEvent,
     LogPage,
+    Place,
     Sample,
     SampleKind,
     ScalarEvent,
     Series,
     SeriesStats,
+    Timeline,
 )
 
 _Name = tuple[str, str]  # (metric, variant)
@@ -60,15 +62,23 @@ class MemoryEvents:
             return [stats[name] for name in sorted(stats)]
 
     def scalars(
-        self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
+        self,
+        owner: str,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        single: bool = False,
+        above: int | None = None,
+        limit: int | None = None,
     ) -> list[Series]:
         with self._lock:
             found = self._peek(owner).points
-            return [
-                _series(name, found[name])
+            series = [
+                _series(name, found[name], above, limit)
                 for name in sorted(found)
                 if name[2] is single and _chosen(name[:2], metric, variants)
             ]
+        return [one for one in series if len(one.iters)]
 
     def logs(self, owner: str, *, limit: int, earlier: bool = True, from_timestamp: int | None = None) -> LogPage:
         with self._lock:
@@ -90,17 +100,46 @@ class MemoryEvents:
         metric: str | None = None,
         variants: Sequence[str] | None = None,
         last_iterations: int | None = None,
-        before_iteration: int | None = None,
+        within: tuple[int, int] | None = None,
     ) -> list[Sample]:
         found: list[Sample] = []
         with self._lock:
             for (its_kind, name), by_iteration in sorted(self._peek(owner).samples.items()):
                 if its_kind == kind and _chosen(name, metric, variants):
-                    below = [i for i in by_iteration if before_iteration is None or i < before_iteration]
-                    found += [by_iteration[i] for i in sorted(below, reverse=True)[:last_iterations]]
+                    inside = [i for i in by_iteration if within is None or within[0] <= i <= within[1]]
+                    found += [by_iteration[i] for i in sorted(inside, reverse=True)[:last_iterations]]
         return deepcopy(found)
 
-    def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
+    def sample_names(
+        self, owner: str, kind: SampleKind, *, metric: str | None = None, variants: Sequence[str] | None = None
+    ) -> list[tuple[str, str, int]]:
+        return [(s.metric, s.variant, s.iter) for s in self.samples(owner, kind, metric=metric, variants=variants)]
+
+    def timeline(
+        self,
+        owner: str,
+        kind: EventKind,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        after: Place | None = None,
+        descending: bool = False,
+        limit: int,
+    ) -> Timeline:
+        if kind == "training_stats_scalar":
+            found = [
+                point
+                for single in (False, True)
+                for series in self.scalars(owner, metric=metric, variants=variants, single=single)
+                for point in _points(owner, series)
+            ]
+        else:
+            found = [(_place(s), s) for s in self.samples(owner, kind, metric=metric, variants=variants)]
+        found.sort(key=lambda one: one[0], reverse=descending)
+        beyond = [e for place, e in found if after is None or (place < after if descending else place > after)]
+        return Timeline(events=beyond[:limit], total=len(found))
+
+    def metrics(self, owner: str, kind: EventKind) -> list[tuple[str, str]]:
         with self._lock:
             entry = self._peek(owner)
             if kind == "training_stats_scalar":
@@ -196,8 +235,26 @@ def _extended(stats: SeriesStats, event: ScalarEvent) -> SeriesStats:
     return msgspec.structs.replace(stats, **changed)
 
 
-def _series(name: _SeriesName, points: dict[int, tuple[int, float]]) -> Series:
-    iters = sorted(points)
+def _place(event: ScalarEvent | Sample) -> Place:
+    return Place(event.timestamp, event.metric, event.variant, event.iter)
+
+
+def _points(owner: str, series: Series) -> Iterator[tuple[Place, ScalarEvent | Sample]]:
+    columns = (series.iters.tolist(), series.timestamps.tolist(), series.values.tolist())
+    for iteration, timestamp, value in zip(*columns, strict=True):
+        event = ScalarEvent(
+            task=owner,
+            metric=series.metric,
+            variant=series.variant,
+            iter=iteration,
+            timestamp=timestamp,
+            value=value,
+        )
+        yield _place(event), event
+
+
+def _series(name: _SeriesName, points: dict[int, tuple[int, float]], above: int | None, limit: int | None) -> Series:
+    iters = [iteration for iteration in sorted(points) if above is None or iteration > above][:limit]
     return Series(
         metric=name[0],
         variant=name[1],

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from trainshed.ports.events import SampleKind
+from trainshed.ports.events import Sample, SampleKind
 from trainshed.services import sample_steps
+from trainshed.services.events import EventLog
 from trainshed.services.samples import navigate
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.events import Metrics, Reply, chosen, owned
@@ -25,14 +26,17 @@ def get_task_plots(call: Call, request: wire.GetTaskPlots) -> Reply:
 
 
 def get_multi_task_plots(call: Call, request: wire.GetMultiTaskPlots) -> Reply:
-    """metric -> variant -> task -> iteration -> plots, of the newest `iters` iterations, all in one reply."""
+    """metric -> variant -> task -> iteration -> plots, all in one reply.
+
+    Of the newest `iters` iterations of each metric and variant, or of the whole task without last_iters_per_task_metric.
+    """
     log, count = call.services.events, 0
     found: dict[str, Any] = {}
     for task in request.tasks:
         name = log.owner(call.identity, task, is_model=bool(request.model_events))["name"]
         if request.scroll_id:  # everything was in the first reply
             continue
-        for plot in log.samples(task, "plot", chosen(request.metrics), last_iterations=max(1, request.iters or 1)):
+        for plot in _newest_plots(log, task, request):
             of_task = found.setdefault(plot.metric, {}).setdefault(plot.variant, {}).setdefault(task, {})
             of_task[str(plot.iter)] = {"name": name, "plots": [plot]}
             count += 1
@@ -40,6 +44,14 @@ def get_multi_task_plots(call: Call, request: wire.GetMultiTaskPlots) -> Reply:
     if not request.no_scroll:
         reply["scroll_id"] = request.scroll_id or "read"
     return reply
+
+
+def _newest_plots(log: EventLog, task: str, request: wire.GetMultiTaskPlots) -> list[Sample]:
+    metrics, count = chosen(request.metrics), max(1, request.iters or 1)
+    if request.last_iters_per_task_metric is not False:
+        return log.samples(task, "plot", metrics, last_iterations=count)
+    newest = sorted({iteration for _, _, iteration in log.sample_names(task, "plot", metrics)})[-count:]
+    return log.samples(task, "plot", metrics, within=(newest[0], newest[-1])) if newest else []
 
 
 # by iteration

@@ -32,7 +32,23 @@ class OfTask(Request, kw_only=True):
     model_events: bool | None = None
 
 
-class OfModel(Request, kw_only=True):
+class Locked(Request, kw_only=True):
+    """Of a published task or model nothing changes, unless this is set."""
+
+    allow_locked: bool | None = None
+
+
+class Add(Locked, kw_only=True):
+    """An event itself is beside these."""
+
+    model_event: bool | None = None
+
+
+class DeleteForTask(Locked, kw_only=True):
+    task: str
+
+
+class DeleteForModel(Locked, kw_only=True):
     model: str
 
 
@@ -40,7 +56,7 @@ class ClearScroll(Request, kw_only=True):
     scroll_id: str
 
 
-class ClearTaskLog(Request, kw_only=True):
+class ClearTaskLog(Locked, kw_only=True):
     task: str
     threshold_sec: Seconds | None = None
     include_metrics: list[str] | None = None
@@ -64,6 +80,8 @@ class GetTaskMetrics(OfTasks, kw_only=True):
 
 class GetMultiTaskPlots(OfTasks, kw_only=True):
     iters: AtMost | None = None
+    last_iters_per_task_metric: bool | None = None
+    last_iters_per_task_metric: bool | None = None
     scroll_id: str | None = None
     no_scroll: bool | None = None
     metrics: list[MetricVariants] | None = None

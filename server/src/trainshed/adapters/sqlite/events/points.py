@@ -2,7 +2,7 @@
 
 import threading
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +57,22 @@ def unpack_tails(bodies: Iterable[bytes]) -> dict[int, Points]:
     }
 
 
+def unpack_some(bodies: Iterable[bytes], wanted: Collection[int]) -> dict[int, Points]:
+    """As unpack_tails(), of these series alone: for few of them much cheaper."""
+    parts: dict[int, list[Points]] = {}
+    for body in bodies:
+        words = np.frombuffer(body, _INT)
+        width = int(words[0])
+        columns = words[1 + 2 * width :].reshape(3, -1)
+        start = 0
+        for series, count in zip(words[1 : 1 + width].tolist(), words[1 + width : 1 + 2 * width].tolist(), strict=True):
+            if series in wanted:
+                iters, timestamps, values = columns[:, start : start + count].copy()  # lets the body go
+                parts.setdefault(series, []).append(Points(iters, timestamps, values.view(_FLOAT)))
+            start += count
+    return {series: join(its_parts) for series, its_parts in parts.items()}
+
+
 def _unpack_tail(body: bytes) -> tuple[NDArray[np.int64], Points]:
     """The series id of each point, and the points."""
     words = np.frombuffer(body, _INT)
@@ -71,7 +87,7 @@ def join(parts: Sequence[Points]) -> Points:
     return Points(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def take(points: Points, index: NDArray[np.int64] | NDArray[np.bool_]) -> Points:
+def take(points: Points, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Points:
     """The points at the index."""
     return Points(points.iters[index], points.timestamps[index], points.values[index])
 

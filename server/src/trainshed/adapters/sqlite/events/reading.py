@@ -1,11 +1,11 @@
 """The queries of the events database."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from trainshed.adapters.sqlite.events.figures import COLUMNS
-from trainshed.adapters.sqlite.events.points import Points, decode, join, latest
+from trainshed.adapters.sqlite.events.points import Points, decode, join, latest, unpack_some, unpack_tails
 from trainshed.ports.events import Series
 
 _Row = tuple[Any, ...]
@@ -24,16 +24,16 @@ def find_series(
     connection: sqlite3.Connection,
     owner: str,
     *,
-    kind: int,
+    kinds: Sequence[int],
     metric: str | None = None,
     variants: Sequence[str] | None = None,
 ) -> list[tuple[int, str, str]]:
-    """(id, metric, variant) of the owner's series of this kind, by name."""
+    """(id, metric, variant) of the owner's series of these kinds, by name."""
     chosen, values = ("", ()) if metric is None else (" AND metric = ?", (metric,))
     rows = connection.execute(
         "SELECT series.id, metric, variant FROM owner JOIN series ON series.owner = owner.id"  # noqa: S608 - no input
-        f" WHERE owner.name = ?{chosen} AND kind = ? ORDER BY metric, variant",
-        (owner, *values, kind),
+        f" WHERE owner.name = ?{chosen} AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY metric, variant, kind",
+        (owner, *values, *kinds),
     ).fetchall()
     return [row for row in rows if variants is None or row[2] in variants]
 
@@ -44,12 +44,13 @@ def chunks(connection: sqlite3.Connection, series: int) -> list[Points]:
     return [decode(body, count) for body, count in rows]
 
 
-def tails(connection: sqlite3.Connection, owner: str) -> list[bytes]:
-    """The tails of the owner, oldest first."""
+def young(connection: sqlite3.Connection, owner: str, wanted: Collection[int] | None) -> dict[int, Points]:
+    """The points that are in tails, of these series or of all, in order of arrival."""
     rows = connection.execute(
         "SELECT body FROM tail WHERE owner = (SELECT id FROM owner WHERE name = ?) ORDER BY id", (owner,)
     )
-    return [body for (body,) in rows]
+    bodies = (body for (body,) in rows)
+    return unpack_tails(bodies) if wanted is None else unpack_some(bodies, wanted)
 
 
 def series_of(metric: str, variant: str, older: list[Points], youngest: Points | None) -> Series:
@@ -60,13 +61,22 @@ def series_of(metric: str, variant: str, older: list[Points], youngest: Points |
     )
 
 
-def samples(connection: sqlite3.Connection, series: int, *, below: int | None, limit: int | None) -> list[bytes]:
+def samples(
+    connection: sqlite3.Connection, series: int, *, within: tuple[int, int] | None, limit: int | None
+) -> list[bytes]:
     """The bodies of the series' samples from the highest iteration down."""
+    inside, values = ("", ()) if within is None else (" AND iter BETWEEN ? AND ?", within)
     rows = connection.execute(
-        "SELECT body FROM sample WHERE series = ? AND (? IS NULL OR iter < ?) ORDER BY iter DESC LIMIT ?",
-        (series, below, below, -1 if limit is None else limit),
+        f"SELECT body FROM sample WHERE series = ?{inside} ORDER BY iter DESC LIMIT ?",  # noqa: S608 - no input
+        (series, *values, -1 if limit is None else limit),
     )
     return [body for (body,) in rows]
+
+
+def sample_iterations(connection: sqlite3.Connection, series: int) -> list[int]:
+    """The iterations of the series' samples from the highest down."""
+    rows = connection.execute("SELECT iter FROM sample WHERE series = ? ORDER BY iter DESC", (series,))
+    return [iteration for (iteration,) in rows]
 
 
 def logs(

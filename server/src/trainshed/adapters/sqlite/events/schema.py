@@ -5,7 +5,7 @@ that are never used again (AUTOINCREMENT) are what lets names be remembered, and
 transaction: a row with a known id is the known row, or it is gone.
 """
 
-from trainshed.ports.events import ImageEvent, PlotEvent, SampleKind, VectorEvent
+from trainshed.ports.events import EventKind, ImageEvent, PlotEvent, SampleKind, VectorEvent
 
 # The kinds of a series, as stored. A curve sorts before the single value of its name.
 CURVE, SINGLE, PLOT, IMAGE, VECTOR = range(5)
@@ -15,6 +15,12 @@ SAMPLE_TYPES: dict[SampleKind, type[PlotEvent] | type[ImageEvent] | type[VectorE
     "training_debug_image": ImageEvent,
     "training_stats_vector": VectorEvent,
 }
+
+
+def stored_kinds(kind: EventKind) -> tuple[int, ...]:
+    """Those of its series."""
+    return (CURVE, SINGLE) if kind == "training_stats_scalar" else (STORED_KINDS[SAMPLE_TYPES[kind]],)
+
 
 MIGRATIONS = (
     (

@@ -3,14 +3,25 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from trainshed.adapters.sqlite.connection import RESERVE, Database
-from trainshed.adapters.sqlite.events import compaction, figures, reading, records, sweeping, writing
+from trainshed.adapters.sqlite.events import compaction, figures, reading, records, sweeping, timeline, writing
 from trainshed.adapters.sqlite.events.batch import by_owner
-from trainshed.adapters.sqlite.events.points import unpack_tails
-from trainshed.adapters.sqlite.events.schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, STORED_KINDS
-from trainshed.ports.events import AnyEvent, LogEvent, LogPage, Sample, SampleKind, Series, SeriesStats
+from trainshed.adapters.sqlite.events.schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, stored_kinds
+from trainshed.adapters.sqlite.events.stretches import first_points, of_series
+from trainshed.ports.events import (
+    AnyEvent,
+    EventKind,
+    LogEvent,
+    LogPage,
+    Place,
+    Sample,
+    SampleKind,
+    ScalarEvent,
+    Series,
+    SeriesStats,
+    Timeline,
+)
 
 _SPARE_BYTES = 4 * 2**20  # of free pages that the file keeps in any case
 
@@ -39,16 +50,38 @@ class SqliteEvents:
             return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner)]
 
     def scalars(
-        self, owner: str, *, metric: str | None = None, variants: Sequence[str] | None = None, single: bool = False
+        self,
+        owner: str,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        single: bool = False,
+        above: int | None = None,
+        limit: int | None = None,
     ) -> list[Series]:
+        kind = SINGLE if single else CURVE
+        whole = above is None and limit is None
         with self.database.read() as connection:
-            found = reading.find_series(
-                connection, owner, kind=SINGLE if single else CURVE, metric=metric, variants=variants
-            )
-            chunks = {series: reading.chunks(connection, series) for series, _, _ in found}
-            tails = reading.tails(connection, owner) if found else []
-        young = unpack_tails(tails)
-        return [reading.series_of(name, variant, chunks[series], young.get(series)) for series, name, variant in found]
+            found = reading.find_series(connection, owner, kinds=(kind,), metric=metric, variants=variants)
+            if not found:
+                return []
+            wanted = None if metric is None and not single else {series for series, _, _ in found}
+            young = reading.young(connection, owner, wanted)
+            parts = [
+                (
+                    reading.chunks(connection, series)
+                    if whole
+                    else list(
+                        first_points(connection, of_series(connection, series, young.pop(series, None)), above, limit)
+                    )
+                )
+                for series, _, _ in found
+            ]
+        return [
+            reading.series_of(name, variant, part, young.get(series))
+            for (series, name, variant), part in zip(found, parts, strict=True)
+            if part or series in young
+        ]
 
     def logs(self, owner: str, *, limit: int, earlier: bool = True, from_timestamp: int | None = None) -> LogPage:
         with self.database.read() as connection:
@@ -63,23 +96,56 @@ class SqliteEvents:
         metric: str | None = None,
         variants: Sequence[str] | None = None,
         last_iterations: int | None = None,
-        before_iteration: int | None = None,
+        within: tuple[int, int] | None = None,
     ) -> list[Sample]:
         event_type = SAMPLE_TYPES[kind]
         with self.database.read() as connection:
             bodies = [
                 body
                 for series, _, _ in reading.find_series(
-                    connection, owner, kind=STORED_KINDS[event_type], metric=metric, variants=variants
+                    connection, owner, kinds=stored_kinds(kind), metric=metric, variants=variants
                 )
-                for body in reading.samples(connection, series, below=before_iteration, limit=last_iterations)
+                for body in reading.samples(connection, series, within=within, limit=last_iterations)
             ]
         return [records.unpack(event_type, owner, body) for body in bodies]
 
-    def metrics(self, owner: str, kind: SampleKind | Literal["training_stats_scalar"]) -> list[tuple[str, str]]:
-        kinds = (CURVE, SINGLE) if kind == "training_stats_scalar" else (STORED_KINDS[SAMPLE_TYPES[kind]],)
+    def sample_names(
+        self, owner: str, kind: SampleKind, *, metric: str | None = None, variants: Sequence[str] | None = None
+    ) -> list[tuple[str, str, int]]:
         with self.database.read() as connection:
-            found = [row for stored in kinds for row in reading.find_series(connection, owner, kind=stored)]
+            return [
+                (name, variant, iteration)
+                for series, name, variant in reading.find_series(
+                    connection, owner, kinds=stored_kinds(kind), metric=metric, variants=variants
+                )
+                for iteration in reading.sample_iterations(connection, series)
+            ]
+
+    def timeline(
+        self,
+        owner: str,
+        kind: EventKind,
+        *,
+        metric: str | None = None,
+        variants: Sequence[str] | None = None,
+        after: Place | None = None,
+        descending: bool = False,
+        limit: int,
+    ) -> Timeline:
+        window = timeline.Window(after, descending, limit)
+        with self.database.read() as connection:
+            found = reading.find_series(connection, owner, kinds=stored_kinds(kind), metric=metric, variants=variants)
+            if kind == "training_stats_scalar":
+                wanted = None if metric is None else {series for series, _, _ in found}
+                young = reading.young(connection, owner, wanted)
+                points, total = timeline.points(connection, owner, found, young, window)
+                return Timeline(events=list[ScalarEvent | Sample](points), total=total)
+            bodies, total = timeline.samples(connection, found, window)
+        return Timeline(events=[records.unpack(SAMPLE_TYPES[kind], owner, body) for body in bodies], total=total)
+
+    def metrics(self, owner: str, kind: EventKind) -> list[tuple[str, str]]:
+        with self.database.read() as connection:
+            found = reading.find_series(connection, owner, kinds=stored_kinds(kind))
         return sorted({(metric, variant) for _, metric, variant in found})
 
     def delete(self, owners: Sequence[str]) -> None:

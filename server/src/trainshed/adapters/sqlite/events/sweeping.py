@@ -38,7 +38,7 @@ def give_back(connection: sqlite3.Connection, pages: int) -> None:
 def spare_pages(connection: sqlite3.Connection, *, keep: int) -> int:
     """How many free pages beyond so many bytes of them a step should give back."""
     (size,) = connection.execute("PRAGMA page_size").fetchone()
-    return max(0, min(_free_pages(connection) - keep // size, _STEP_PAGES))
+    return max(0, min(_free_pages(connection) - keep // int(size), _STEP_PAGES))
 
 
 def _free_pages(connection: sqlite3.Connection) -> int:
