@@ -53,6 +53,10 @@ class Blobs(Protocol):
         """Open for reading. Raises NotFound."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove the file. Raises NotFound."""
+    def delete(self, key: str, *, before: datetime | None = None) -> bool:
+        """Remove the file; with `before` only one put before that moment. Whether it is gone. Raises NotFound.
+
+        A put that meets it is not lost: the moment is looked at and the file removed in one step. The file system's clock
+        may be some milliseconds behind.
+        """
         ...

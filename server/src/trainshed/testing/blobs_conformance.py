@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
@@ -99,6 +100,14 @@ class BlobsConformance:
         with pytest.raises(NotFound):
             blobs.info("a/b/c")
         assert content(blobs, "a/d") == b"2"
+
+    def test_a_file_put_since_stays(self, blobs: Blobs) -> None:
+        modified = blobs.put("a/b", [b"new"]).modified
+        assert blobs.delete("a/b", before=modified) is False
+        assert content(blobs, "a/b") == b"new"
+        assert blobs.delete("a/b", before=modified + timedelta(seconds=1)) is True
+        with pytest.raises(NotFound):
+            blobs.delete("a/b", before=modified)
 
     @pytest.mark.parametrize("key", ["missing", "a", "a/b/c", "a/x", "x" * 300])
     def test_what_is_no_file_is_not_found(self, blobs: Blobs, key: str) -> None:

@@ -72,13 +72,17 @@ class FileBlobs:
         finally:
             os.close(file)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, before: datetime | None = None) -> bool:
         with _translated(key, _WHEN_SOUGHT):
             *path, name = names(key)
             with folder(self._root, path) as parent:
-                _info(key, os.stat(name, dir_fd=parent, follow_symlinks=False))
+                fcntl.flock(parent, fcntl.LOCK_EX)  # no put places a file between the look and the removal
+                info = _info(key, os.stat(name, dir_fd=parent, follow_symlinks=False))
+                if before is not None and info.modified >= before:
+                    return False
                 os.unlink(name, dir_fd=parent)
             prune(self._root, path)
+        return True
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[int, str, int]]:
@@ -98,6 +102,7 @@ class FileBlobs:
         for attempt in range(_ATTEMPTS):
             try:
                 with folder(self._root, target[:-1], create=True) as parent:
+                    fcntl.flock(parent, fcntl.LOCK_SH)  # for delete()
                     os.rename(name, target[-1], src_dir_fd=incoming, dst_dir_fd=parent)
                     os.fsync(parent)
                 return

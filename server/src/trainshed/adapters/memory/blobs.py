@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import count
 
 from trainshed.domain.errors import InvalidKey, NotFound
@@ -40,9 +41,13 @@ class MemoryBlobs:
             raise NotFound(key)
         yield reader
 
-    def delete(self, key: str) -> None:
-        if self._blobs.pop(key, None) is None:
-            raise NotFound(key)
+    def delete(self, key: str, *, before: datetime | None = None) -> bool:
+        with self._lock:
+            if before is not None and self.info(key).modified >= before:
+                return False
+            if self._blobs.pop(key, None) is None:
+                raise NotFound(key)
+            return True
 
     def _check_place(self, key: str) -> None:
         segments = key.split("/")
