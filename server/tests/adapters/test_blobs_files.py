@@ -42,6 +42,16 @@ def test_the_key_is_the_path_and_only_the_owner_reads(blobs: FileBlobs, root: Pa
     assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in (root, root / "a", root / _INCOMING))
 
 
+def test_uploads_leave_room_for_deleting(root: Path) -> None:
+    FileBlobs(root).put("a", [b"kept"])
+    full = FileBlobs(root, reserve=2**62)
+    with pytest.raises(StoreFull):
+        full.put("a", [b"too much"])
+    assert content(full, "a") == b"kept"
+    assert tree(root) == {_INCOMING, "a"}
+    full.delete("a")
+
+
 def test_delete_removes_emptied_folders(blobs: FileBlobs, root: Path) -> None:
     blobs.put("a/b/c/d", [b"x"])
     blobs.put("a/e", [b"x"])

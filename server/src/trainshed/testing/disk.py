@@ -42,9 +42,9 @@ class Disk:
     def filled(self, leave: int) -> Iterator[None]:
         """Another file takes all of its space but so many bytes, until the end of the block."""
         filler = self.path / "filler"
-        disk = os.statvfs(self.path)
-        with filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(disk.f_bavail * disk.f_frsize - leave, 1))
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while (disk := os.statvfs(self.path)).f_bavail * disk.f_frsize > leave:
+                file.write(bytes(2**16))
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +81,8 @@ class Caller:
         self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None
     ) -> tuple[int, bytes]:
         try:
-            connection.request(method, path, body, self._headers)
+            with suppress(BrokenPipeError):  # refused before it was sent whole: the answer says why, as urllib3 knows too
+                connection.request(method, path, body, self._headers)
             reply = connection.getresponse()
             return reply.status, reply.read()
         except (OSError, http.client.HTTPException):
@@ -219,9 +220,11 @@ def clients(server: LiveServer, folder: Path, *, turn: int, count: int = 4) -> I
             assert time.monotonic() < end, "the clients did not begin"
             time.sleep(0.01)
         yield ledgers
+        assert [client.wait(_SECONDS) for client in running] == [0] * count
     finally:
-        codes = [client.wait(_SECONDS) for client in running]
-    assert codes == [0] * count
+        for client in running:
+            client.kill()
+            client.wait()
 
 
 def check(caller: Caller, ledger: Path) -> int:

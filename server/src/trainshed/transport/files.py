@@ -199,6 +199,8 @@ def _failed(error: Exception) -> flask.Response:
     if fault.fault in (Fault.INTERNAL, Fault.UNAVAILABLE, Fault.LOW_DISK_SPACE):
         _log.error("%s %r failed", flask.request.method, flask.request.path, exc_info=error)
     response = failure(fault)
+    if flask.request.method in ("PUT", "POST"):  # its body may not have been read to the end: nothing can follow it
+        response.headers["Connection"] = "close"
     if fault.fault is Fault.RANGE_NOT_SATISFIABLE:
         response.headers["Content-Range"] = f"bytes */{fault.data['size']}"
     return response

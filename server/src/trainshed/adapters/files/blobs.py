@@ -17,6 +17,9 @@ from trainshed.ports.blobs import BlobInfo
 # 256 KiB halves the cost of a download against 64 KiB; more gains nothing.
 _PIECE = 256 * 1024
 
+# Bytes of the disk that uploads leave free: the databases beside them need room to delete with.
+RESERVE = 32 * 2**20
+
 # Where content is written before it gets its name: in the root, as a rename works only within one file system.
 _INCOMING = OURS + "incoming"
 
@@ -38,9 +41,10 @@ class FileBlobs:
     not there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, reserve: int = RESERVE) -> None:
         """Make the folder if it is missing, and remove what killed processes left. Raises StoreError."""
         self._root = root
+        self._reserve = reserve
         with _translated(str(root)):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             with folder(root, [_INCOMING], create=True) as incoming:
@@ -50,6 +54,7 @@ class FileBlobs:
         with self._temporary(key) as (incoming, name, file):
             for piece in content:  # what it raises is not ours to translate
                 with _translated(key):
+                    self._check_reserve(file)
                     _write(file, piece)
             with _translated(key, _WHEN_WRITTEN):
                 os.fsync(file)
@@ -83,6 +88,11 @@ class FileBlobs:
                 os.unlink(name, dir_fd=parent)
             prune(self._root, path)
         return True
+
+    def _check_reserve(self, file: int) -> None:
+        disk = os.fstatvfs(file)
+        if disk.f_bavail * disk.f_frsize < self._reserve:
+            raise StoreFull(f"less than {self._reserve} bytes are free for {self._root}")
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[int, str, int]]:

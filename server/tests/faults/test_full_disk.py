@@ -1,0 +1,134 @@
+"""A disk that fills up and empties again: writing is refused in clear words, reading and deleting go on, writing comes back."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from trainshed.testing.disk import Disk, disk
+from trainshed.testing.live import READY_SECONDS, LiveServer, assert_whole
+from trainshed.testing.load import LOW_DISK_SPACE, Caller, Refused, caller_of, check, clients, report
+from trainshed.testing.soak import times
+
+pytestmark = pytest.mark.faults
+MIB = 2**20
+LEAVE = {"nothing": 0, "a little": 16 * MIB}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Disk]:
+    with disk(tmp_path, megabytes=256) as made:
+        yield made
+
+
+@pytest.fixture
+def server(room: Disk) -> Iterator[LiveServer]:
+    live = LiveServer(room.path / "data")
+    live.start()
+    yield live
+    live.stop(signal.SIGKILL)
+
+
+def refused(call: Callable[[], object]) -> tuple[int, int]:
+    with pytest.raises(Refused) as caught:
+        call()
+    return caught.value.pair
+
+
+def new_task(caller: Caller) -> str:
+    return str(caller.call("tasks.create", name="a task", type="training")["id"])
+
+
+@pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
+def test_each_kind_of_write(server: LiveServer, room: Disk, leave: int) -> None:
+    """Refused while there is no room, done as soon as there is; whatever reads or frees works all the time."""
+    upload = bytes(20 * MIB)
+    with closing(caller_of(server)) as caller:
+        task, doomed, emptied = new_task(caller), new_task(caller), new_task(caller)
+        for owner in (task, doomed, emptied):
+            caller.post("events.add_batch", report(owner, 0))
+        caller.file("PUT", "/kept", b"content")
+        caller.file("PUT", "/doomed", b"content")
+        writes: dict[str, Callable[[], object]] = {
+            "create": lambda: new_task(caller),
+            "edit": lambda: caller.call("tasks.edit", task=task, comment="written"),
+            "status": lambda: caller.call("tasks.started", task=task),
+            "report": lambda: caller.post("events.add_batch", report(task, 20)),
+            "upload": lambda: caller.file("PUT", "/large", upload),
+            "replace": lambda: caller.file("PUT", "/kept", upload),
+        }
+        with room.filled(leave):
+            assert {name: refused(write) for name, write in writes.items()} == dict.fromkeys(writes, LOW_DISK_SPACE)
+            found = caller.call("tasks.get_by_id", task=task)["task"]
+            assert (found["status"], found.get("comment", ""), found["last_iteration"]) == ("created", "", 19)
+            assert caller.call("events.get_task_log", task=task)["total"] == 1
+            assert len(caller.call("events.scalar_metrics_iter_histogram", task=task)["m"]["a"]["x"]) == 20
+            assert len(caller.call("tasks.get_all", only_fields=["id"])["tasks"]) == 3
+            assert caller.file("GET", "/kept") == b"content"
+            assert refused(lambda: caller.file("GET", "/large"))[0] == 404
+            with closing(caller_of(server)) as newcomer:  # logging in is reading
+                newcomer.call("users.get_current_user")
+            caller.file("DELETE", "/doomed")
+            if leave:
+                caller.call("tasks.delete", task=doomed, force=True)
+                caller.call("events.delete_for_task", task=emptied)
+            assert list((server.data / "files" / ".trainshed-incoming").iterdir()) == []
+        for write in writes.values():
+            write()
+        assert caller.file("GET", "/kept") == upload
+        found = caller.call("tasks.get_by_id", task=task)["task"]
+        assert (found["status"], found["comment"], found["last_iteration"]) == ("in_progress", "written", 39)
+    server.stop()
+    assert "Traceback" not in server.log()
+    assert_whole(server.data)
+
+
+def test_it_fills_and_empties_under_load(server: LiveServer, room: Disk, tmp_path: Path) -> None:
+    for turn in range(times(1, soak=10)):
+        with clients(server, tmp_path, turn=turn) as ledgers:
+            for leave in (0, 40 * MIB, 0):
+                time.sleep(0.3)
+                with room.filled(leave):
+                    time.sleep(0.3)
+                    with closing(caller_of(server)) as caller:
+                        caller.call("tasks.get_all_ex", size=1)
+            time.sleep(0.3)
+            sizes = [ledger.stat().st_size for ledger in ledgers]
+            time.sleep(0.5)
+            assert all(ledger.stat().st_size > size for ledger, size in zip(ledgers, sizes, strict=True)), "stuck"
+            assert server.stop() == 0
+        server.start()
+        assert_whole(server.data)
+        with closing(caller_of(server)) as caller:
+            assert all(check(caller, ledger) for ledger in ledgers)
+
+
+def test_a_start_with_little_room(server: LiveServer, room: Disk) -> None:
+    """It serves what there is, and writes as soon as there is room: nobody starts it again."""
+    with closing(caller_of(server)) as caller:
+        task = new_task(caller)
+    server.stop(signal.SIGKILL)
+    with room.filled(MIB):
+        server.start()
+        with closing(caller_of(server)) as caller:
+            assert caller.call("tasks.get_by_id", task=task)["task"]["id"] == task
+            assert refused(lambda: new_task(caller)) == LOW_DISK_SPACE
+            caller.call("tasks.delete", task=task, force=True)
+    with closing(caller_of(server)) as caller:
+        new_task(caller)
+
+
+def test_a_start_with_no_room_at_all(server: LiveServer, room: Disk) -> None:
+    """SQLite needs some to read by. The refusal says so, and the next start is as ever."""
+    with closing(caller_of(server)) as caller:
+        task = new_task(caller)
+    server.stop(signal.SIGKILL)
+    with room.filled(0):
+        assert server.launch().wait(READY_SECONDS) == 7
+        assert "no space is left" in server.log()
+    server.start()
+    with closing(caller_of(server)) as caller:
+        assert caller.call("tasks.get_by_id", task=task)["task"]["id"] == task
