@@ -113,6 +113,33 @@ def test_events_of_a_public_task_are_refused(api: ApiClient, engines: Engines, t
     assert failed.value.pair == (400, 131)
 
 
+def test_a_published_task_takes_no_more_events(api: ApiClient, task: str) -> None:
+    api.add_events([line(task, 1, "first")])
+    api.call("tasks.publish", task=task, force=True)
+    for refused in (
+        lambda: api.error("events.add", **line(task, 2, "second")),
+        lambda: api.send("/events.add_batch", msgspec.json.encode(line(task, 2, "second"))).pair,
+        lambda: api.error("events.add", **line(task, 2, "second"), allow_locked=False),
+    ):
+        assert refused() == (400, 131)
+    for endpoint in ("events.clear_task_log", "events.delete_for_task"):
+        assert api.error(endpoint, task=task) == (400, 110)
+    assert api.error("events.add", **line(task, 2, "second"), allow_locked=True) == (200, 0)
+    assert api.add_events([{**line(task, 3, "third"), "allow_locked": True}])["added"] == 1
+    assert api.call("events.get_task_log", task=task)["total"] == 3
+    assert api.call("events.clear_task_log", task=task, allow_locked=True)["deleted"] == 3
+    assert api.call("events.delete_for_task", task=task, allow_locked=True)["deleted"] is True
+
+
+def test_a_published_model_takes_no_more_events(api: ApiClient) -> None:
+    model = api.call("models.create", name="m", uri="u", ready=True)["id"]
+    event = {**scalar(model, 1.0), "model_event": True}
+    assert api.error("events.add", **event) == (400, 131)
+    assert api.error("events.add", **event, allow_locked=True) == (200, 0)
+    assert api.error("events.delete_for_model", model=model) == (400, 203)
+    assert api.error("events.delete_for_model", model=model, allow_locked=True) == (200, 0)
+
+
 def test_a_missing_timestamp_is_now(api: ApiClient, task: str) -> None:
     event = scalar(task, 1.0)
     del event["timestamp"]

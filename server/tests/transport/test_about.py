@@ -56,7 +56,7 @@ def test_for_operators(engines: Engines) -> None:
     root.call("tasks.create", name="one", type="training")
     assert root.call("server.get_stats") == {"users": 1, "projects": 0, "tasks": 1, "models": 0, "queues": 0}
     assert root.call("server.endpoints")["endpoints"]["users.delete"] == {
-        "since": "2.1",
+        "since": "1.0",
         "login": True,
         "roles": ["system", "root"],
     }

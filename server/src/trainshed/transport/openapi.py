@@ -104,7 +104,7 @@ def document() -> Json:
 
 
 def _request_types() -> list[Any]:
-    return list(dict.fromkeys([*(entry.request for entry in ENDPOINTS.values()), *_BODIES.values()]))
+    return list(dict.fromkeys(_BODIES.get(name, entry.request) for name, entry in ENDPOINTS.items()))
 
 
 def _operation(name: str, entry: Entry, of_type: dict[Any, Json]) -> Json:

@@ -81,7 +81,7 @@ ENDPOINTS: dict[str, Entry] = {
     "auth.revoke_credentials": Entry(auth.revoke_credentials, auth_wire.RevokeCredentials),
     "auth.validate_token": Entry(auth.validate_token, auth_wire.ValidateToken, roles=_ROOT),
     "debug.ping": Entry(about.ping, Empty, login=False),
-    "events.add": Entry(events.add, Empty),
+    "events.add": Entry(events.add, events_wire.Add),
     "events.add_batch": Entry(events.add_batch, Empty, batch=True),
     "events.clear_scroll": Entry(events.clear_scroll, events_wire.ClearScroll, (2, 18)),
     "events.clear_task_log": Entry(events.clear_task_log, events_wire.ClearTaskLog),
@@ -91,8 +91,8 @@ ENDPOINTS: dict[str, Entry] = {
         (2, 7),
         before=Entry(event_samples.debug_images_of_task, events_wire.ImagesOfTask),
     ),
-    "events.delete_for_model": Entry(events.delete_for_model, events_wire.OfModel),
-    "events.delete_for_task": Entry(events.delete_for_task, events_wire.OfTask),
+    "events.delete_for_model": Entry(events.delete_for_model, events_wire.DeleteForModel),
+    "events.delete_for_task": Entry(events.delete_for_task, events_wire.DeleteForTask),
     "events.download_task_log": Entry(events.download_task_log, events_wire.DownloadTaskLog),
     "events.get_debug_image_sample": Entry(
         event_samples.get_debug_image_sample, events_wire.GetDebugImageSample, (2, 12)

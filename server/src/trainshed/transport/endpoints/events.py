@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -36,21 +37,39 @@ class _Timestamp(msgspec.Struct):
     timestamp: float | int
 
 
+class _Lock(msgspec.Struct):
+    task: str
+    allow_locked: bool | None = None
+
+
 # writing
 
 
-def add(call: Call, request: Empty) -> Reply:
+def add(call: Call, request: wire.Add) -> Reply:
     """One event."""
     report = Report()
-    call.services.events.add(call.identity, [_decode(call.body)], report)
+    call.services.events.add(call.identity, [_decode(call.body)], report, unlocked=_unlocked(call.body))
     return {}
 
 
 def add_batch(call: Call, request: Empty) -> Reply:
     """Events, one JSON object a line. Lines that cannot be stored are counted; the others are stored."""
     report = Report()
-    call.services.events.add(call.identity, _decode_lines(call.body, report), report)
+    events = _decode_lines(call.body, report)
+    call.services.events.add(call.identity, events, report, unlocked=_unlocked(call.body))
     return {"added": report.added, "errors": sum(report.errors.values()), "errors_info": report.errors}
+
+
+def _unlocked(body: bytes) -> set[str]:
+    """The tasks and models of lines that are to be stored even if these are published."""
+    if b'"allow_locked"' not in body:  # no client sends it: not worth a look at every line
+        return set()
+    found = set()
+    for line in body.splitlines():
+        with suppress(msgspec.DecodeError, RecursionError):
+            asked = msgspec.json.decode(line, type=_Lock)
+            found |= {asked.task} if asked.allow_locked else set()
+    return found
 
 
 def _decode(line: bytes) -> AnyEvent:
@@ -98,13 +117,13 @@ def _decode_good_lines(body: bytes, report: Report) -> list[AnyEvent]:
     return good
 
 
-def delete_for_task(call: Call, request: wire.OfTask) -> Reply:
-    call.services.events.delete(call.identity, request.task)
+def delete_for_task(call: Call, request: wire.DeleteForTask) -> Reply:
+    call.services.events.delete(call.identity, request.task, locks=not request.allow_locked)
     return {"deleted": True}
 
 
-def delete_for_model(call: Call, request: wire.OfModel) -> Reply:
-    call.services.events.delete(call.identity, request.model, is_model=True)
+def delete_for_model(call: Call, request: wire.DeleteForModel) -> Reply:
+    call.services.events.delete(call.identity, request.model, is_model=True, locks=not request.allow_locked)
     return {"deleted": True}
 
 
@@ -206,6 +225,7 @@ def clear_task_log(call: Call, request: wire.ClearTaskLog) -> Reply:
         older_than=request.threshold_sec or 0,
         only=request.include_metrics,
         spared=request.exclude_metrics or (),
+        locks=not request.allow_locked,
     )
     return {"deleted": deleted}
 

@@ -81,7 +81,6 @@ class GetTaskMetrics(OfTasks, kw_only=True):
 class GetMultiTaskPlots(OfTasks, kw_only=True):
     iters: AtMost | None = None
     last_iters_per_task_metric: bool | None = None
-    last_iters_per_task_metric: bool | None = None
     scroll_id: str | None = None
     no_scroll: bool | None = None
     metrics: list[MetricVariants] | None = None
