@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trainshed.adapters.sqlite.events import compaction, records, store, stretches, sweeping
+from trainshed.adapters.sqlite.events.points import Points, decode, encode
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.domain.errors import StoreFull
 from trainshed.ports.events import AnyEvent, Events, Place, SeriesStats
@@ -293,6 +295,21 @@ def test_a_large_owner_is_removed_in_several_steps(
     assert sorted(sizes, reverse=True) == sizes
     events.close()
     assert path.stat().st_size < 2**17
+
+
+# --- points as bytes
+
+
+@pytest.mark.parametrize("count", [1, 2, 4095, 4096, 10_000])
+@pytest.mark.parametrize("span", [(0, 5), (-300, 300), (2**40, 2**40 + 9), (-(2**63), 2**63 - 1)], ids=str)
+def test_points_keep_every_bit(count: int, span: tuple[int, int]) -> None:
+    chance = np.random.default_rng(count)
+    columns = Points(
+        np.sort(chance.integers(*span, count)), chance.integers(*span, count), chance.normal(0, 1e9, count)
+    )
+    for found, right in zip(decode(encode(columns), count), columns, strict=True):
+        assert found.dtype == right.dtype
+        assert found.tobytes() == right.tobytes()
 
 
 # --- pages

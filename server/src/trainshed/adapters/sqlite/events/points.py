@@ -3,13 +3,14 @@
 import threading
 from array import array
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
 _INT, _FLOAT = np.dtype("<i8"), np.dtype("<f8")
+_FEW = 4096  # points: below it fewer calls count more than fewer bytes
 
 
 class Points(NamedTuple):
@@ -113,11 +114,7 @@ def encode(points: Points) -> bytes:
 def decode(body: bytes, count: int) -> Points:
     """The inverse of encode. Differences may have overflowed, their sums come back round."""
     iters, timestamps, values = np.frombuffer(_zstd.decompress(body), np.uint8).reshape(3, 8, count)
-    return Points(
-        np.cumsum(_unshuffled(iters).view(_INT)),
-        np.cumsum(_unshuffled(timestamps).view(_INT)),
-        _unshuffled(values).view(_FLOAT),
-    )
+    return Points(_summed(iters), _summed(timestamps), _unshuffled(values).view(_FLOAT))
 
 
 def _shuffled(column: NDArray[np.int64] | NDArray[np.float64]) -> bytes:
@@ -125,5 +122,28 @@ def _shuffled(column: NDArray[np.int64] | NDArray[np.float64]) -> bytes:
     return np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8).T.tobytes()
 
 
-def _unshuffled(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(planes.T).ravel()
+def _unshuffled(planes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The inverse of _shuffled. Many in three rounds of doubling: several times faster than transposing bytes."""
+    if planes.shape[1] < _FEW:
+        return np.ascontiguousarray(planes.T).ravel().view(np.uint64)
+    words: NDArray[Any] = planes
+    for kind in (np.uint16, np.uint32, np.uint64):
+        upper: NDArray[Any] = words[1::2].astype(kind)
+        upper <<= 8 * words.itemsize
+        upper |= words[0::2]
+        words = upper
+    numbers: NDArray[np.uint64] = words[0]
+    return numbers
+
+
+def _summed(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The running sum of shuffled differences. All but the first are small, as a rule: their upper planes are nothing."""
+    if planes.shape[1] < _FEW:
+        return np.cumsum(_unshuffled(planes).view(_INT))
+    used = next((plane for plane in range(8, 1, -1) if planes[plane - 1, 1:].any()), 1)
+    column = planes[used - 1].astype(np.uint64)
+    for plane in planes[: used - 1][::-1]:
+        column <<= np.uint64(8)
+        column |= plane
+    column[:1] = _unshuffled(planes[:, :1])
+    return np.cumsum(column).view(_INT)
