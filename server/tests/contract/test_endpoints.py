@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from trainshed.domain.identity import Role
 from trainshed.transport.table import ENDPOINTS, served
 
 CONTRACT: dict[str, dict[str, Any]] = {
@@ -20,10 +21,6 @@ WITHOUT_EFFECT: dict[str, set[str]] = {
     # Names a task of another company: this server has one.
     "queues.get_next_task": {"task"},
     # The client removes the files itself.
-    "tasks.delete": {"delete_external_artifacts", "move_to_trash", "status_message", "status_reason"},
-    "tasks.delete_many": {"delete_external_artifacts", "move_to_trash"},
-    "tasks.reset": {"delete_external_artifacts"},
-    "tasks.reset_many": {"delete_external_artifacts"},
 }
 # The contract calls these optional and says nothing of what a call without them would mean: ours are a 400/12.
 NEEDED_BY_US: dict[str, set[str]] = {
@@ -51,7 +48,10 @@ def test_its_fields(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))
 def test_who_may_call_it(name: str) -> None:
-    assert ENDPOINTS[name].login is CONTRACT[name]["authorize"]
+    entry, roles = ENDPOINTS[name], CONTRACT[name]["roles"]
+    assert entry.login is CONTRACT[name]["authorize"]
+    if entry.login:  # a page of login asks before anybody has a role
+        assert entry.roles == (frozenset(Role) if roles == ["*"] else frozenset(map(Role, roles)))
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))

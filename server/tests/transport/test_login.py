@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from trainshed.bootstrap import Engines, build_services
-from trainshed.domain.identity import DEFAULT_COMPANY, Role
+from trainshed.domain.identity import DEFAULT_COMPANY, Identity, Role
 from trainshed.services.accounts import DEFAULT_LIFETIME, MAX_LIFETIME, KeyPair
 from trainshed.testing.api import TOKEN_SECRET, ApiClient, CallFailed, Json, basic, serve, sqlite_engines
 from trainshed.transport.api import create_api_app
@@ -286,6 +286,35 @@ def test_the_first_user_is_made_once(engines: Engines) -> None:
     assert keys is not None
     assert accounts.ensure_admin() == (user, None)
     assert accounts.user(user)["role"] == Role.ADMIN
+
+
+def test_two_first_starts_at_once_make_one_user(engines: Engines) -> None:
+    accounts = build_services(engines, token_secret=TOKEN_SECRET).accounts
+    made: list[tuple[str, KeyPair | None]] = []
+    made.append(accounts.ensure_admin(lambda user, pair: made.append(accounts.ensure_admin())))
+    assert [owner["id"] for owner in accounts.owners(DEFAULT_COMPANY)] == [made[0][0]] == [made[1][0]]
+    for user, pair in made:
+        assert pair is not None
+        assert accounts.by_credentials(pair.access_key, pair.secret_key)[0].user == user
+
+
+def test_the_first_user_without_its_role_gets_it_back(engines: Engines) -> None:
+    services = build_services(engines, token_secret=TOKEN_SECRET)
+    user, _ = services.accounts.ensure_admin()
+    services.users.change_role(Identity(user=user, role=Role.ADMIN), user, Role.USER)
+    assert services.accounts.owners(DEFAULT_COMPANY) == []
+    assert services.accounts.ensure_admin()[0] == user
+    assert services.accounts.user(user)["role"] == Role.ADMIN
+
+
+def test_root_may_do_what_administrators_may_not(engines: Engines) -> None:
+    api = serve(engines)
+    services = build_services(engines, token_secret=TOKEN_SECRET)
+    root = services.accounts.ensure_root()
+    assert services.accounts.ensure_root() == root
+    pair = services.accounts.create_credentials(root)
+    assert api.error("server.config") == (403, 20)
+    assert api.authorized(basic(pair.access_key, pair.secret_key)).error("server.config") == (200, 0)
 
 
 def test_a_first_start_that_dies_is_made_again(engines: Engines) -> None:

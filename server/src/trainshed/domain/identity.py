@@ -5,6 +5,9 @@ from enum import StrEnum
 
 # The one company of a server of one's own. Clients show it nowhere, yet every document carries it.
 DEFAULT_COMPANY = "d1bd92a3b039400cbafc60a7a5b1e52b"
+# The users that a server makes for itself: of two first starts at once only one can.
+FIRST_ADMIN = "5f0c2d7e9b1a4c3f8e6d0a7b4c9e2f13"
+ROOT = "a2e84b6c1d3f4957b0c8e5d7f19a6b30"
 
 
 class Role(StrEnum):

@@ -9,6 +9,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import jwt
 
 from trainshed.domain import dates
-from trainshed.domain.errors import ApiError, Fault, NotFound, StoreFull
-from trainshed.domain.identity import DEFAULT_COMPANY, Identity, Role
+from trainshed.domain.errors import ApiError, Duplicate, Fault, NotFound, StoreFull
+from trainshed.domain.identity import DEFAULT_COMPANY, FIRST_ADMIN, ROOT, Identity, Role
 from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
@@ -70,16 +71,26 @@ class Accounts:
     ) -> tuple[str, KeyPair | None]:
         """Make the first user, an administrator with one key pair, when there is none. Returns its id and the new pair.
 
-        prepare: called with both before they are stored. The user comes last, so whoever dies in the midst begins anew.
+        prepare: called with both before they are stored. The user comes last, so whoever dies in the midst begins anew. Of
+        two that do it at once both have a good pair, and of one user.
         """
         present = self._documents.find("users", Eq(("role",), Role.ADMIN))
         if present:
             return str(present[0]["id"]), None
-        user, pair = new_id(), _new_pair("first start")
+        user, pair = FIRST_ADMIN, _new_pair("first start")
         prepare(user, pair)
         self._insert_credentials(user, pair)
-        self._insert_user(user, "admin", Role.ADMIN)
+        try:
+            self._insert_user(user, "admin", Role.ADMIN)
+        except Duplicate:  # somebody else was quicker, or gave it another role since
+            self._documents.update("users", user, lambda document: document.update(role=Role.ADMIN.value))
         return user, pair
+
+    def ensure_root(self) -> str:
+        """The id of the user for what administrators may not do, made when it is missing."""
+        with suppress(Duplicate):
+            self._insert_user(ROOT, "root", Role.ROOT)
+        return ROOT
 
     def create_user(self, name: str, *, role: Role = Role.USER) -> str:
         """Add a user; return the id."""
