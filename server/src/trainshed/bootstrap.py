@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import Fault, StoreError
 from trainshed.domain.identity import Identity
+from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
@@ -28,6 +29,7 @@ from trainshed.services.census import Census
 from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
+from trainshed.services.file_deletion import FileDeletion
 from trainshed.services.filing import Filing
 from trainshed.services.history import History
 from trainshed.services.models import Models
@@ -56,6 +58,7 @@ from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
 
+_FILES_SECONDS = 60.0  # between two looks for files to delete
 _COMPACT_SECONDS = 15.0  # between two looks for recent points to pack: often enough, as unpacked ones read well
 
 
@@ -66,6 +69,7 @@ class Engines:
     documents: Documents
     events: Events
     cache: Cache
+    blobs: Blobs
     clock: Clock
 
     def close(self) -> None:
@@ -84,18 +88,24 @@ def open_engines(settings: Settings) -> Engines:
         documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
         events=SqliteEvents(root / "events.db", durable=settings.durable),
         cache=SqliteCache(root / "cache.db", clock=clock),
+        blobs=FileBlobs(root / "files"),
         clock=clock,
     )
 
 
-def build_services(engines: Engines, *, token_secret: bytes) -> Services:
-    """The use cases over the engines."""
+def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Sequence[str] = ()) -> Services:
+    """The use cases over the engines. files_addresses: what clients call the file server."""
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     announcement = Announcement(version.text(version.API), version.SERVER)
     projects = Projects(documents=documents, cache=cache, clock=clock)
     history = History(events=events, cache=cache, clock=clock)
     queues = Queues(documents=documents, cache=cache, clock=clock, history=history)
-    tasks = Tasks(documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues)
+    files = FileDeletion(
+        documents=documents, events=events, blobs=engines.blobs, clock=clock, addresses=files_addresses
+    )
+    tasks = Tasks(
+        documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues, files=files
+    )
     workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
     models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
     cloning = Cloning(documents=documents, tasks=tasks, projects=projects)
@@ -135,9 +145,12 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
         ),
         pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
-        project_deletion=ProjectDeletion(documents=documents, events=events, projects=projects, queues=queues),
+        project_deletion=ProjectDeletion(
+            documents=documents, events=events, projects=projects, queues=queues, files=files
+        ),
+        file_deletion=files,
         tasks=tasks,
-        task_parts=TaskParts(tasks=tasks),
+        task_parts=TaskParts(tasks=tasks, files=files),
         task_queueing=queueing,
         models=models,
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
@@ -148,7 +161,7 @@ def build_services(engines: Engines, *, token_secret: bytes) -> Services:
     )
 
 
-def build_apps(settings: Settings, services: Services) -> dict[str, flask.Flask]:
+def build_apps(engines: Engines, services: Services) -> dict[str, flask.Flask]:
     """Listener -> its WSGI application."""
 
     def identify(request: flask.Request) -> Identity:
@@ -158,9 +171,7 @@ def build_apps(settings: Settings, services: Services) -> dict[str, flask.Flask]
     return {
         "web": create_web_app(product_version=version.product()),
         "api": create_api_app(services),
-        "files": create_files_app(
-            blobs=FileBlobs(settings.data_dir / "files"), authenticate=identify, uploading=services.watchdog.saw
-        ),
+        "files": create_files_app(blobs=engines.blobs, authenticate=identify, uploading=services.watchdog.saw),
     }
 
 
@@ -244,5 +255,6 @@ def build_jobs(engines: Engines, services: Services) -> tuple[Periodic, ...]:
     """What the server does by itself."""
     return (
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=engines.cache),
+        Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=engines.cache),
         Periodic("watchdog", services.watchdog.look, seconds=INTERVAL, cache=engines.cache),
     )

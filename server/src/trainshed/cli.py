@@ -128,7 +128,7 @@ def _serve(options: argparse.Namespace) -> Exit:
             bootstrap.write_private(credentials, _snippet(first, "localhost", ports))
 
         services.accounts.ensure_admin(prepare)
-    apps = bootstrap.build_apps(settings, services)
+    apps = bootstrap.build_apps(engines, services)
     listeners = [
         Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
         for number, name in enumerate(ports, start=1)

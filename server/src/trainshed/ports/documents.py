@@ -75,6 +75,11 @@ COLLECTIONS: dict[str, Collection] = {
     "settings": Collection(),
     "workers": Collection(columns=(_COMPANY, _NAME)),
     "serving_containers": Collection(columns=(_COMPANY,)),
+    "file_deletions": Collection(
+        columns=(_STATUS, ("due",), ("created",)), indexes=((_STATUS, ("due",)), (_STATUS, ("created",)))
+    ),
+    "file_links": Collection(columns=(("task",), ("target",)), indexes=((("task",),), (("target",),))),
+    "trash": Collection(columns=(("trashed",),), indexes=((("trashed",),),)),
 }
 
 

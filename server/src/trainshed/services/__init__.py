@@ -8,6 +8,7 @@ from trainshed.services.census import Census
 from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
+from trainshed.services.file_deletion import FileDeletion
 from trainshed.services.filing import Filing
 from trainshed.services.models import Models
 from trainshed.services.organization import Organization
@@ -45,6 +46,7 @@ class Services:
     project_stats: ProjectStats
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
+    file_deletion: FileDeletion
     reports: Reports
     pipelines: Pipelines
     organization: Organization

@@ -52,8 +52,8 @@ class Pipelines:
         """Remove a run of the pipeline, whatever its status; return counts. Raises INVALID_TASK_ID."""
         if self._tasks.get(identity, run).get("project") != project:
             raise ApiError(Fault.INVALID_TASK_ID, f"{run} is no run of this pipeline")
-        counts, models = self._tasks.delete(identity, run, force=True)
-        return {"deleted": True, **counts, "deleted_models": len(models)}
+        deleted = self._tasks.delete(identity, run, force=True)
+        return {"deleted": True, **deleted.counts, "deleted_models": len(deleted.models)}
 
 
 def _parameter(name: str, value: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document
+from trainshed.services.file_deletion import FileDeletion
 from trainshed.services.tasks import Tasks, check_editable
 
 Item = dict[str, Any]
@@ -17,8 +18,9 @@ _PROPERTIES = "properties"
 class TaskParts:
     """The use cases of a task's parts."""
 
-    def __init__(self, *, tasks: Tasks) -> None:
+    def __init__(self, *, tasks: Tasks, files: FileDeletion) -> None:
         self._tasks = tasks
+        self._files = files
 
     # hyperparameters
 
@@ -110,6 +112,7 @@ class TaskParts:
 
     def add_or_update_artifacts(self, identity: Identity, task_id: str, items: list[Item]) -> None:
         """Put artifacts by (key, mode); running tasks too. They are kept sorted by key, then type."""
+        self._files.note_links(task_id, items)
 
         def change(task: Document) -> None:
             kept = {(a["key"], a.get("mode", "output")): a for a in task["execution"]["artifacts"]}

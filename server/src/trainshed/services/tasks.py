@@ -1,7 +1,9 @@
 """Tasks: the life of an experiment."""
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from trainshed.domain import dates
 from trainshed.domain.errors import ApiError, Fault, NotFound
@@ -14,8 +16,11 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
 from trainshed.ports.query import EVERYTHING, And, Eq, Has, In
 from trainshed.services import checks, joins, listing
+from trainshed.services.file_deletion import TRASH, FileDeletion, Urls
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+
+log = logging.getLogger(__name__)
 
 DEVELOPMENT = "development"
 CONTROLLER = "controller"
@@ -40,11 +45,48 @@ _UPDATE_FIELDS = ("name", "tags", "system_tags", "comment", "project", "created"
 _LEFT_BY_RESET = ("started", "completed", "published", "active_duration", "last_worker", "last_worker_report")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cleanup:
+    """What goes when a task is reset or deleted. models: its output models in draft. files: what they and it have stored.
+
+    urls: return where that is.
+    """
+
+    models: bool = True
+    files: bool = True
+    urls: bool = False
+
+
+class Reset(NamedTuple):
+    """The changed fields, the deleted models, how many queues had the task, and the urls, if asked for."""
+
+    fields: dict[str, Any]
+    models: list[Document]
+    dequeued: int
+    urls: Urls | None
+
+
+class Deleted(NamedTuple):
+    """Counts of what was changed, the deleted models, and the urls, if asked for."""
+
+    counts: dict[str, int]
+    models: list[Document]
+    urls: Urls | None
+
+
 class Tasks:
     """The use cases of tasks."""
 
     def __init__(
-        self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects, queues: Queues
+        self,
+        *,
+        documents: Documents,
+        events: Events,
+        cache: Cache,
+        clock: Clock,
+        projects: Projects,
+        queues: Queues,
+        files: FileDeletion,
     ) -> None:
         self._documents = documents
         self._events = events
@@ -52,6 +94,7 @@ class Tasks:
         self._clock = clock
         self._projects = projects
         self._queues = queues
+        self._files = files
 
     # reading
 
@@ -124,6 +167,7 @@ class Tasks:
             "last_metrics": {},
         }
         _write_fields(task, fields)
+        self._files.note_links(task["id"], task["execution"].get("artifacts") or ())
         self._documents.insert("tasks", task)
         return str(task["id"])
 
@@ -132,6 +176,7 @@ class Tasks:
         self._check_project(identity, fields.get("project"))
         if "name" in fields:
             fields = {**fields, "name": checks.name(fields["name"])}
+        self._files.note_links(task_id, (fields.get("execution") or {}).get("artifacts") or ())
 
         def change(task: Document) -> None:
             check_editable(task, force=force)
@@ -257,37 +302,56 @@ class Tasks:
         return fields
 
     def reset(
-        self, identity: Identity, task_id: str, *, force: bool, clear_all: bool, delete_models: bool = True
-    ) -> tuple[dict[str, Any], list[Document], int]:
-        """Back to created: the place in a queue, events, output models in draft, output artifacts and results go.
+        self,
+        identity: Identity,
+        task_id: str,
+        *,
+        force: bool,
+        clear_all: bool,
+        cleanup: Cleanup = Cleanup(),
+        reason: str | None = None,
+        message: str | None = None,
+    ) -> Reset:
+        """Back to created: the place in a queue, events, output artifacts, results and what `cleanup` says go.
 
-        clear_all: the script and its requirements too. delete_models: also the output models in draft.
-        Returns the changed fields, the deleted models and how many queues had the task.
+        clear_all: the script and its requirements too.
         """
         task = self.get(identity, task_id)
         checks.writable(task)
         _check_resettable(task, force=force)
+        models = self._doomed_models(task_id) if cleanup.models else []
+        urls = self._leave_files(identity, task, models, cleanup)
         dequeued = self._queues.forget(task_id)
-        models = self._delete_draft_models(task_id) if delete_models else []
+        self._delete_drafts(models)
         gone = {model["id"] for model in models}
         now = self._now()
 
         def change(document: Document) -> None:
             _check_resettable(document, force=force)
             _clear(document, gone)
-            document.update(status=Status.CREATED.value, status_changed=now, status_reason="", status_message="")
+            document.update(status=Status.CREATED.value, status_changed=now)
+            document.update(status_reason=reason or "", status_message=message or "")
             if clear_all:
                 document.update(script={}, hyperparams={}, configuration={})
 
         self._events.delete([task_id])
         self.change(identity, task_id, change)
-        return {"status": Status.CREATED.value, "status_changed": now}, models, dequeued
+        return Reset({"status": Status.CREATED.value, "status_changed": now}, models, dequeued, urls)
 
     def delete(
-        self, identity: Identity, task_id: str, *, force: bool, delete_models: bool = True
-    ) -> tuple[dict[str, int], list[Document]]:
-        """Remove a task with its events and draft output models; return counts of what changed, and those models.
+        self,
+        identity: Identity,
+        task_id: str,
+        *,
+        force: bool,
+        cleanup: Cleanup = Cleanup(),
+        to_trash: bool = False,
+        reason: str | None = None,
+        message: str | None = None,
+    ) -> Deleted:
+        """Remove a task with its events and what `cleanup` says.
 
+        to_trash: nobody sees the task any more, but its document, events and files are kept until the trash is emptied.
         Raises TASK_CANNOT_BE_DELETED unless forced when the task, a child or one of its models is published.
         """
         task = self.get(identity, task_id)
@@ -295,8 +359,13 @@ class Tasks:
         published = None if force else self._published_part(task)
         if published:
             raise ApiError(Fault.TASK_CANNOT_BE_DELETED, f"{published} is published: force is needed")
+        models = self._doomed_models(task_id) if cleanup.models else []
+        urls = self._leave_files(identity, task, models, cleanup, to_trash=to_trash)
+        if to_trash:
+            told = {"status_reason": reason or "", "status_message": message or ""}
+            self._put_into_trash(identity, {**task, **told}, models, cleanup)
         self._queues.forget(task_id)
-        deleted_models = self._delete_draft_models(task_id) if delete_models else []
+        self._delete_drafts(models, with_events=not to_trash)
         children = self._documents.update_many(
             "tasks", Eq(("parent",), task_id), lambda child: _detach(child, "parent")
         )
@@ -304,8 +373,30 @@ class Tasks:
             "models", Eq(("task",), task_id), lambda model: _detach(model, "task")
         )
         self._documents.delete("tasks", Eq(("id",), task_id))
-        self._events.delete([task_id])
-        return {"updated_children": children, "updated_models": kept_models}, deleted_models
+        if not to_trash:
+            self._events.delete([task_id])
+            self._files.forget_links([task_id])
+        if reason or message:
+            log.info("task %s deleted by %s: %r %r", task_id, identity.user, reason or "", message or "")
+        return Deleted({"updated_children": children, "updated_models": kept_models}, models, urls)
+
+    def _leave_files(
+        self, identity: Identity, task: Document, models: list[Document], cleanup: Cleanup, *, to_trash: bool = False
+    ) -> Urls | None:
+        """Before the task and the models go: list their files, to be deleted; return where they are if asked for."""
+        delete = cleanup.files and not to_trash
+        if not (delete or cleanup.urls):
+            return None
+        urls = self._files.urls(task, models)
+        owners = [str(document["id"]) for document in (task, *models)]
+        if delete:
+            self._files.enlist(identity, owners, urls.all())
+        return self._files.unused(urls, owners) if cleanup.urls else None
+
+    def _put_into_trash(self, identity: Identity, task: Document, models: list[Document], cleanup: Cleanup) -> None:
+        self._documents.delete(TRASH, Eq(("id",), task["id"]))  # of a try that did not get further
+        trash = {"id": task["id"], "user": identity.user, "company": identity.company, "trashed": self._now()}
+        self._documents.insert(TRASH, {**trash, "task": task, "models": models, "files": cleanup.files})
 
     def _published_part(self, task: Document) -> str | None:
         published = Eq(("status",), Status.PUBLISHED.value)
@@ -330,16 +421,18 @@ class Tasks:
             "models", drafts, lambda model: model.update(ready=True, last_update=now, last_change=now)
         )
 
-    def _delete_draft_models(self, task_id: str) -> list[Document]:
-        # A draft that another task takes as input stays.
+    def _doomed_models(self, task_id: str) -> list[Document]:
+        """The drafts that go with the task; one that another task takes as input stays."""
         drafts = self._documents.find("models", And((Eq(("task",), task_id), Eq(("ready",), False))))
-        gone = [model for model in drafts if not self._is_input_elsewhere(str(model["id"]), task_id)]
-        if gone:
-            ids = tuple(str(model["id"]) for model in gone)
+        return [model for model in drafts if not self._is_input_elsewhere(str(model["id"]), task_id)]
+
+    def _delete_drafts(self, models: list[Document], *, with_events: bool = True) -> None:
+        if models:
+            ids = tuple(str(model["id"]) for model in models)
             # Still drafts: one that was published meanwhile stays.
             self._documents.delete("models", And((In(("id",), ids), Eq(("ready",), False))))
-            self._events.delete(ids)
-        return gone
+            if with_events:
+                self._events.delete(ids)
 
     def _is_input_elsewhere(self, model_id: str, task_id: str) -> bool:
         users = self._documents.find("tasks", Has(("models", "input"), model_id, key="model"))

@@ -12,6 +12,7 @@ import msgspec
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from trainshed.adapters.memory.blobs import MemoryBlobs
 from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.memory.documents import MemoryDocuments
 from trainshed.adapters.memory.events import MemoryEvents
@@ -33,7 +34,13 @@ Json = dict[str, Any]
 def memory_engines(folder: Path) -> Engines:
     """Engines that keep nothing."""
     clock = FakeClock()
-    return Engines(documents=MemoryDocuments(), events=MemoryEvents(), cache=MemoryCache(clock), clock=clock)
+    return Engines(
+        documents=MemoryDocuments(),
+        events=MemoryEvents(),
+        cache=MemoryCache(clock),
+        blobs=MemoryBlobs(clock),
+        clock=clock,
+    )
 
 
 def sqlite_engines(folder: Path) -> Engines:
@@ -58,6 +65,7 @@ def _open(folder: Path) -> Engines:
         documents=SqliteDocuments(folder / "documents.db", durable=False),
         events=SqliteEvents(folder / "events.db", durable=False),
         cache=SqliteCache(folder / "cache.db", clock=clock),
+        blobs=MemoryBlobs(clock),
         clock=clock,
     )
 

@@ -58,5 +58,9 @@ def validate_delete(call: Call, request: wire.GetById) -> dict[str, Any]:
 
 def delete(call: Call, request: wire.Delete) -> dict[str, Any]:
     return call.services.project_deletion.delete(
-        call.identity, request.project, force=bool(request.force), with_contents=bool(request.delete_contents)
+        call.identity,
+        request.project,
+        force=bool(request.force),
+        with_contents=bool(request.delete_contents),
+        with_files=request.delete_external_artifacts is not False,
     )

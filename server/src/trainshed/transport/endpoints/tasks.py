@@ -7,8 +7,9 @@ import msgspec
 
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.status import Status
-from trainshed.ports.documents import Document
+from trainshed.services.file_deletion import Urls
 from trainshed.services.listing import project
+from trainshed.services.tasks import Cleanup
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
@@ -165,24 +166,23 @@ def publish(call: Call, request: wire.Publish) -> Reply:
 
 
 def reset(call: Call, request: wire.Reset) -> Reply:
-    before = call.services.tasks.get(call.identity, request.task)
-    fields, models, dequeued = call.services.tasks.reset(
+    done = call.services.tasks.reset(
         call.identity,
         request.task,
         force=bool(request.force),
         clear_all=bool(request.clear_all),
-        delete_models=request.delete_output_models is not False,
+        cleanup=_cleanup(request),
+        reason=request.status_reason,
+        message=request.status_message,
     )
-    reply: Reply = {
+    return {
         "updated": 1,
-        "fields": fields,
-        "dequeued": {"removed": dequeued},
+        "fields": done.fields,
+        "dequeued": {"removed": done.dequeued},
         "events": {},
-        "deleted_models": len(models),
+        "deleted_models": len(done.models),
+        **_urls(done.urls),
     }
-    if request.return_file_urls:
-        reply["urls"] = _urls(before, models)
-    return reply
 
 
 def delete(call: Call, request: wire.Delete) -> Reply:
@@ -195,26 +195,30 @@ def delete(call: Call, request: wire.Delete) -> Reply:
 
 
 def _delete(call: Call, request: wire.Delete) -> Reply:
-    before = call.services.tasks.get(call.identity, request.task)
-    counts, models = call.services.tasks.delete(
+    done = call.services.tasks.delete(
         call.identity,
         request.task,
         force=bool(request.force),
-        delete_models=request.delete_output_models is not False,
+        cleanup=_cleanup(request),
+        to_trash=bool(request.move_to_trash),
+        reason=request.status_reason,
+        message=request.status_message,
     )
-    reply: Reply = {"deleted": True, "deleted_models": len(models), "events": {}, **counts}
-    if request.return_file_urls:
-        reply["urls"] = _urls(before, models)
-    return reply
+    return {"deleted": True, "deleted_models": len(done.models), "events": {}, **done.counts, **_urls(done.urls)}
 
 
-def _urls(task: Document, models: list[Document]) -> Reply:
-    artifacts = [a for a in task["execution"]["artifacts"] if a.get("mode", "output") == "output"]
-    return {
-        "model_urls": [model["uri"] for model in models if model.get("uri")],
-        "artifact_urls": [artifact["uri"] for artifact in artifacts if artifact.get("uri")],
-        "event_urls": [],
-    }
+def _cleanup(request: wire.Reset | wire.Delete) -> Cleanup:
+    return Cleanup(
+        models=request.delete_output_models is not False,
+        files=request.delete_external_artifacts is not False,
+        urls=bool(request.return_file_urls),
+    )
+
+
+def _urls(urls: Urls | None) -> Reply:
+    if urls is None:
+        return {}
+    return {"urls": {"model_urls": urls.models, "artifact_urls": urls.artifacts, "event_urls": urls.events}}
 
 
 def archive_one(call: Call, request: wire.Archive | wire.ArchiveMany, task: str) -> Reply:

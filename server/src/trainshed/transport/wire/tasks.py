@@ -229,6 +229,7 @@ class Reset(ChangeStatus, kw_only=True):
     clear_all: bool | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
+    delete_external_artifacts: bool | None = None
 
 
 class ResetMany(Request, kw_only=True):
@@ -237,21 +238,28 @@ class ResetMany(Request, kw_only=True):
     clear_all: bool | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
+    delete_external_artifacts: bool | None = None
 
 
 class Delete(Request, kw_only=True):
     task: str
+    move_to_trash: bool | None = None
     force: bool | None = None
+    status_reason: str | None = None
+    status_message: str | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
+    delete_external_artifacts: bool | None = None
     include_pipeline_steps: bool | None = None
 
 
 class DeleteMany(Request, kw_only=True):
     ids: list[str]
+    move_to_trash: bool | None = None
     force: bool | None = None
     return_file_urls: bool | None = None
     delete_output_models: bool | None = None
+    delete_external_artifacts: bool | None = None
     include_pipeline_steps: bool | None = None
 
 
