@@ -1,10 +1,16 @@
 """Projects change their place: move, merge, delete, make public."""
 
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 
 from trainshed.bootstrap import Engines
+from trainshed.domain.errors import ApiError
+from trainshed.domain.identity import Identity
+from trainshed.ports.documents import Document, Documents
+from trainshed.services.projects import Projects
 from trainshed.testing.api import ApiClient, Json
 
 
@@ -186,3 +192,85 @@ def test_public_and_back(api: ApiClient) -> None:
     assert api.call("projects.make_private", ids=[project]) == {"updated": 1}
     assert create(api, "top/below")
     assert "company_origin" not in api.call("projects.get_by_id", project=project)["project"]
+
+
+# at the same time
+
+
+class Interrupted:
+    """Documents of which another caller does something right before the next new project is stored."""
+
+    def __init__(self, documents: Documents, meanwhile: Callable[[], object]) -> None:
+        self._documents = documents
+        self._meanwhile: list[Callable[[], object]] = [meanwhile]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+    def insert(self, collection: str, document: Document) -> None:
+        """As Documents.insert."""
+        if collection == "projects" and self._meanwhile:
+            self._meanwhile.pop()()
+        self._documents.insert(collection, document)
+
+
+def interrupted(api: ApiClient, meanwhile: Callable[[], object]) -> Projects:
+    documents = cast(Documents, Interrupted(api.engines.documents, meanwhile))
+    return Projects(documents=documents, cache=api.engines.cache, clock=api.engines.clock)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "name"),
+    [
+        ("update", {"name": "renamed"}, "renamed/child"),
+        ("move", {"new_location": "elsewhere"}, "elsewhere/parent/child"),
+    ],
+)
+def test_a_new_project_follows_a_parent_that_moves_meanwhile(
+    api: ApiClient, endpoint: str, arguments: Json, name: str
+) -> None:
+    parent = create(api, "parent")
+    projects = interrupted(api, lambda: api.call(f"projects.{endpoint}", project=parent, **arguments))
+    made = projects.create(Identity(user=api.user), "parent/child", {})
+    assert by_name(api)[name] == made
+    # What is below is found by its path.
+    assert [p["id"] for p in api.call("projects.get_all", parent=[parent])["projects"]] == [made]
+
+
+def test_a_new_project_goes_with_a_parent_that_is_deleted_meanwhile(api: ApiClient) -> None:
+    parent = create(api, "parent")
+    projects = interrupted(api, lambda: api.call("projects.delete", project=parent))
+    with pytest.raises(ApiError, match="removed"):
+        projects.create(Identity(user=api.user), "parent/child", {})
+    assert by_name(api) == {}
+
+
+def test_a_new_project_whose_name_is_taken_where_its_parent_went(api: ApiClient) -> None:
+    parent, twin = create(api, "parent"), create(api, "other/child")
+    other = by_name(api)["other"]
+
+    def swap() -> None:
+        api.call("projects.move", project=twin, new_location="parent")
+
+    with pytest.raises(ApiError, match="exists"):
+        interrupted(api, swap).create(Identity(user=api.user), "parent/child", {})
+    assert by_name(api) == {"parent": parent, "parent/child": twin, "other": other}
+
+
+def test_moves_and_renames_at_the_same_time_leave_a_tree(api: ApiClient) -> None:
+    places = [create(api, name) for name in ("left", "right")]
+    branch = create(api, "left/branch")
+    create(api, "left/branch/leaf")
+
+    def turn(number: int) -> None:
+        api.error("projects.move", project=branch, new_location=("left", "right")[number % 2])
+        api.error("projects.update", project=places[number % 2], name=f"place{number % 2}")
+        api.error("projects.update", project=places[number % 2], name=("left", "right")[number % 2])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(turn, range(8)))
+    tree = {project["id"]: project for project in api.engines.documents.find("projects")}
+    for project in tree.values():
+        above = tree.get(project.get("parent", ""))
+        assert project["path"] == ([*above["path"], above["id"]] if above else [])
+        assert project["name"] == (f"{above['name']}/{project['basename']}" if above else project["basename"])

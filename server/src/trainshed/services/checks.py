@@ -6,6 +6,7 @@ from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document, Documents
 
 MIN_NAME = 3  # characters of the name of a task, project or queue
+MAX_NAME = 10_000  # characters: names are searched, and stand in every listing
 
 
 def existing(documents: Documents, collection: str, identity: Identity, document_id: str, fault: Fault) -> Document:
@@ -23,11 +24,16 @@ def writable(document: Document, fault: Fault = Fault.NO_WRITE_PERMISSION) -> No
 
 
 def name(text: str) -> str:
-    """A name without white space around it, long enough."""
+    """A name without white space around it, of a fitting length."""
     trimmed = text.strip()
-    if len(trimmed) < MIN_NAME:
-        raise ApiError(Fault.DATA_VALIDATION_ERROR, f"a name has at least {MIN_NAME} characters")
+    name_length(trimmed, at_least=MIN_NAME)
     return trimmed
+
+
+def name_length(text: str, *, at_least: int) -> None:
+    """Raises DATA_VALIDATION_ERROR."""
+    if not at_least <= len(text) <= MAX_NAME:
+        raise ApiError(Fault.DATA_VALIDATION_ERROR, f"a name has {at_least} to {MAX_NAME} characters")
 
 
 def date(text: str) -> str:

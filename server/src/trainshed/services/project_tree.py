@@ -5,7 +5,7 @@ from typing import NamedTuple
 from trainshed.domain.errors import ApiError, Duplicate, Fault
 from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import Eq, Filter, Has, Or
+from trainshed.ports.query import Eq, Has, Or
 from trainshed.services import checks
 from trainshed.services.projects import MAX_DEPTH, Projects
 
@@ -37,7 +37,7 @@ class ProjectTree:
             raise ApiError(Fault.PROJECT_SOURCE_AND_DESTINATION_ARE_THE_SAME, location)
         self._projects.check_not_public("/".join([location, project["basename"]]).strip("/"))
         parent = self._projects.ensure(identity, location) if location else None
-        return self._rebase(Or((Eq(("id",), project_id), Has(("path",), project_id))), len(project["path"]), parent)
+        return self._rebase(project_id, parent)
 
     def merge(self, identity: Identity, project_id: str, destination_id: str | None) -> Moved:
         """Move what a project holds to another one, or to the root, and remove it. Children of one name are merged too."""
@@ -61,19 +61,20 @@ class ProjectTree:
                 inner = self._merge(identity, child, twin)
                 entities, projects = entities + inner.entities, projects + inner.projects
             else:
-                branch = Or((Eq(("id",), child["id"]), Has(("path",), child["id"])))
-                projects += self._rebase(branch, len(child["path"]), destination)
+                projects += self._rebase(str(child["id"]), destination)
         target = None if destination is None else str(destination["id"])
         entities += sum(put(self._documents, kind, str(source["id"]), target) for kind in ("tasks", "models"))
         self._documents.delete("projects", Eq(("id",), source["id"]))
         return Moved(entities, projects)
 
-    def _rebase(self, branch: Filter, depth: int, parent: Document | None) -> int:
-        """Give a branch another parent; depth: how many projects were above it."""
+    def _rebase(self, root: str, parent: Document | None) -> int:
+        """Give a project, with everything below it, another parent; return how many projects that were."""
         above = [] if parent is None else [*parent["path"], parent["id"]]
         names = [] if parent is None else parent["name"].split("/")
 
         def change(project: Document) -> None:
+            # Of the document itself: the branch may have been moved since anybody looked.
+            depth = [*project["path"], project["id"]].index(root)
             path = [*above, *project["path"][depth:]]
             parts = [*names, *project["name"].split("/")[depth:]]
             if len(parts) > MAX_DEPTH:
@@ -84,9 +85,12 @@ class ProjectTree:
                 project["parent"] = path[-1]
 
         try:
-            return self._documents.update_many("projects", branch, change)
+            moved = self._documents.update_many("projects", Or((Eq(("id",), root), Has(("path",), root))), change)
         except Duplicate as error:
             raise ApiError(Fault.NOT_UNIQUE, "a project of that name is there") from error
+        if parent is not None and (present := self._documents.get("projects", parent["id"])) != parent:
+            self._rebase(root, present)  # renamed, moved or removed since it was read
+        return moved
 
 
 def put(documents: Documents, collection: str, source: str, destination: str | None) -> int:

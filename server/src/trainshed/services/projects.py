@@ -1,6 +1,8 @@
 """Projects: a tree of names with `/` between them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from trainshed.domain import dates
@@ -145,16 +147,17 @@ class Projects:
         for depth in range(1, len(parts) + 1):
             name = "/".join(parts[:depth])
             given = fields if fields and depth == len(parts) else {}
-            parent = self.by_name(identity, name) or self._insert_or_find(identity, name, parent, given)
+            parent = self._found_or_made(identity, name, parent, given)
         return parent
 
-    def _insert_or_find(
+    def _found_or_made(
         self, identity: Identity, name: str, parent: Document | None, fields: dict[str, Any]
-    ) -> Document | None:
-        try:
-            return self._insert(identity, name, parent, fields)
-        except Duplicate:  # somebody else was quicker
-            return self.by_name(identity, name)
+    ) -> Document:
+        while True:
+            if found := self.by_name(identity, name):
+                return found
+            with suppress(Duplicate):  # somebody else was quicker
+                return self._insert(identity, name, parent, fields)
 
     def _insert(self, identity: Identity, name: str, parent: Document | None, fields: dict[str, Any]) -> Document:
         now = self._now()
@@ -176,6 +179,22 @@ class Projects:
         if fields.get("default_output_destination"):
             document["default_output_destination"] = fields["default_output_destination"]
         self._documents.insert("projects", document)
+        return self._settled(document, parent)
+
+    def _settled(self, document: Document, parent: Document | None) -> Document:
+        """The new project below its parent as that is now: since it was read it may have been renamed, moved or removed.
+
+        Where the project cannot be it is gone again: raises NOT_UNIQUE, and INVALID_PROJECT_ID without a parent.
+        """
+        while parent is not None and (present := self._documents.get("projects", parent["id"])) != parent:
+            parent = present
+            try:
+                if parent is None:
+                    raise ApiError(Fault.INVALID_PROJECT_ID, "the project above was removed")
+                document = self._documents.update("projects", document["id"], partial(_put_below, parent))
+            except (ApiError, Duplicate) as error:
+                self._documents.delete("projects", Eq(("id",), document["id"]))
+                raise _taken(document["name"]) if isinstance(error, Duplicate) else error from error
         return document
 
     def _now(self) -> str:
@@ -195,6 +214,10 @@ def _placed(arguments: listing.Arguments, extra: Filter) -> tuple[listing.Argume
     return arguments, extra
 
 
+def _put_below(parent: Document, document: Document) -> None:
+    document.update(name=f"{parent['name']}/{document['basename']}", path=[*parent["path"], parent["id"]])
+
+
 def _taken(name: str) -> ApiError:
     return ApiError(Fault.NOT_UNIQUE, f"a project named {name!r} exists")
 
@@ -212,6 +235,5 @@ def _split(name: str) -> list[str]:
         raise ApiError(Fault.INVALID_PROJECT_NAME, repr(name))
     if len(parts) > MAX_DEPTH:
         raise ApiError(Fault.PROJECT_PATH_TOO_DEEP, f"at most {MAX_DEPTH} levels")
-    if len("/".join(parts)) < checks.MIN_NAME:
-        raise ApiError(Fault.DATA_VALIDATION_ERROR, f"a name has at least {checks.MIN_NAME} characters")
+    checks.name_length("/".join(parts), at_least=checks.MIN_NAME)
     return parts
