@@ -12,7 +12,8 @@ import re2
 from trainshed.domain.errors import InvalidRegex
 
 MAX_PATTERN = 10_000  # characters: compiling a million takes seconds
-_MAX_BYTES = 8 * 2**20  # of a compiled pattern; beyond it RE2 refuses
+_MAX_BYTES = 2 * 2**20  # of a compiled pattern; beyond it RE2 refuses
+_KEPT = 64  # compiled patterns: as many times the bytes above, at worst
 
 
 class Pattern(Protocol):
@@ -23,7 +24,7 @@ class Pattern(Protocol):
         ...
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_KEPT)
 def compile_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
     """The compiled pattern. Raises InvalidRegex."""
     if len(pattern) > MAX_PATTERN:

@@ -19,5 +19,5 @@ def decode(scroll_id: str, kind: type[T]) -> T:
     """The position of an id. Raises INVALID_SCROLL_ID."""
     try:
         return msgspec.json.decode(base64.b64decode(scroll_id, altchars=b"-_", validate=True), type=kind)
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise ApiError(Fault.INVALID_SCROLL_ID) from error

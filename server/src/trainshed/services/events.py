@@ -222,7 +222,9 @@ class EventLog:
             reached = events[-1].timestamp
 
     def metrics(self, owner: str, kind: Any) -> list[tuple[str, str]]:
-        """The (metric, variant) names that have events of this kind."""
+        """The (metric, variant) names that have events of this kind: none of console output, which is no series."""
+        if kind == "log":
+            return []
         return self._events.metrics(owner, kind)
 
     # parts of add

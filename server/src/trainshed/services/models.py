@@ -210,6 +210,8 @@ class Models:
 def _written(fields: dict[str, Any]) -> dict[str, Any]:
     """Of the fields those that an owner writes, as a model holds them."""
     written = {name: fields[name] for name in _FIELDS if name in fields}
+    if "name" in written:
+        checks.name_length(written["name"], at_least=0)
     if "created" in written:
         written["created"] = checks.date(written["created"])
     if "metadata" in fields:

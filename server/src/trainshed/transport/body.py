@@ -12,6 +12,8 @@ from trainshed.domain.errors import ApiError, Fault
 MAX_BODY = 64 * 1024 * 1024  # bytes, unpacked; the client splits its batches at 15 MiB
 MAX_DEPTH = 100  # of nested objects and lists: deeper ones could be stored, but not surely read back
 _PIECE = 256 * 1024
+# What msgspec raises for bytes that are not the JSON they should be.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T")
 
 # wbits of zlib for each Content-Encoding that clients send: 16 + 15 reads gzip, 15 zlib's own form of deflate.
@@ -51,7 +53,7 @@ def arguments(request: Request, body: bytes) -> dict[str, Any]:
         return {name: _plain(request.args.getlist(name)) for name in request.args}
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise ApiError(Fault.BAD_REQUEST, f"the body is not JSON: {error}") from error
     if not isinstance(decoded, dict):
         raise ApiError(Fault.VALIDATION_ERROR, "the body is not a JSON object")

@@ -19,6 +19,7 @@ from trainshed.domain.errors import ApiError, Fault, InvalidKey, NotFound, Store
 from trainshed.domain.identity import Identity
 from trainshed.domain.paths import as_client_stored, blob_key, task_of
 from trainshed.ports.blobs import Blobs
+from trainshed.transport.body import NOT_JSON
 from trainshed.transport.download import download
 from trainshed.transport.envelope import failure
 from trainshed.transport.multipart import file_parts
@@ -166,7 +167,7 @@ def _sized_body(request: flask.Request) -> Body:
 def _listed(request: flask.Request) -> _Listed:
     try:
         return msgspec.json.decode(Body(request).whole(_MAX_LIST_BYTES), type=_Listed)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
 
 

@@ -17,6 +17,7 @@ from trainshed.ports.events import AnyEvent, LogEvent, VectorEvent
 from trainshed.services import raw_events, raw_points, sampling
 from trainshed.services.events import Report
 from trainshed.services.samples import forget
+from trainshed.transport.body import NOT_JSON
 from trainshed.transport.call import Call
 from trainshed.transport.wire import events as wire
 from trainshed.transport.wire.common import Empty
@@ -28,6 +29,7 @@ DEFAULT_LOG_BATCH = 500  # console events a page
 DEFAULT_EVENTS_BATCH = 500
 DEFAULT_POINTS_BATCH = 10_000
 _LOG_PIECE = 1_000  # console events that a download holds at a time
+_MAX_LINES = 250_000  # of a batch that is read line by line as one of them is no event: a second or two
 _FIELD = re.compile(r"\{(asctime|timestamp|worker|level|msg)\}")
 _LINE_FORMAT = "{asctime} {worker} {level} {msg}"
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
@@ -66,7 +68,7 @@ def _unlocked(body: bytes) -> set[str]:
         return set()
     found = set()
     for line in body.splitlines():
-        with suppress(msgspec.DecodeError, RecursionError):
+        with suppress(*NOT_JSON):
             asked = msgspec.json.decode(line, type=_Lock)
             found |= {asked.task} if asked.allow_locked else set()
     return found
@@ -75,12 +77,12 @@ def _unlocked(body: bytes) -> set[str]:
 def _decode(line: bytes) -> AnyEvent:
     try:
         return _decode_line(line)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
 
 
 def _decode_line(line: bytes) -> AnyEvent:
-    """An event, whose timestamp may be any number: what is below a millisecond is cut off. Raises DecodeError."""
+    """An event, whose timestamp may be any number: what is below a millisecond is cut off. Raises NOT_JSON."""
     try:
         return _decoder.decode(line)
     except msgspec.ValidationError:
@@ -93,7 +95,7 @@ def _decode_line(line: bytes) -> AnyEvent:
 def _moment(line: bytes) -> Any:
     try:
         return msgspec.json.decode(line, type=_Timestamp).timestamp
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return None
 
 
@@ -102,17 +104,19 @@ def _decode_lines(body: bytes, report: Report) -> list[AnyEvent]:
         raise ApiError(Fault.BATCH_EMPTY)
     try:
         return _decoder.decode_lines(body)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return _decode_good_lines(body, report)
 
 
 def _decode_good_lines(body: bytes, report: Report) -> list[AnyEvent]:
+    if body.count(b"\n") > _MAX_LINES:
+        raise ApiError(Fault.TOO_LARGE, f"at most {_MAX_LINES} lines where some are no events")
     good: list[AnyEvent] = []
     for line in body.split(b"\n"):
         if line.strip():
             try:
                 good.append(_decode_line(line))
-            except msgspec.DecodeError as error:
+            except NOT_JSON as error:
                 report.fail(str(error))
     return good
 

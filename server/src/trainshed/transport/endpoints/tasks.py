@@ -10,6 +10,7 @@ from trainshed.domain.status import Status
 from trainshed.services.file_deletion import Urls
 from trainshed.services.listing import project
 from trainshed.services.tasks import Cleanup
+from trainshed.transport.body import NOT_JSON
 from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
@@ -64,7 +65,7 @@ def update_batch(call: Call, request: Empty) -> Reply:
 def _update_of(line: bytes) -> wire.Update:
     try:
         return msgspec.json.decode(line, type=wire.Update)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
 
 
