@@ -108,7 +108,7 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
     )
     workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
     models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
-    cloning = Cloning(documents=documents, tasks=tasks, projects=projects)
+    cloning = Cloning(tasks=tasks)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(

@@ -67,10 +67,10 @@ def test_ways_to_ask(api: ApiClient, project: str, names: Any) -> None:
 
 
 def test_what_is_not_there_is_left_out(api: ApiClient, engines: Engines) -> None:
-    lost = task(api, name="lost", parent="gone")
+    lost = task(api, name="lost")
     stranger = {"id": "other", "name": "secret", "company": "another"}
     engines.documents.insert("projects", stranger)
-    engines.documents.update("tasks", lost, lambda d: d.update(project="other"))
+    engines.documents.update("tasks", lost, lambda d: d.update(project="other", parent="gone"))
     fields = ["parent.name", "project.name", "execution.queue.name", "last_metrics.a.b"]
     assert tasks(api, id=[lost], only_fields=fields) == [
         {"id": lost, "parent": {"id": "gone"}, "project": {"id": "other"}, "execution": {}, "last_metrics": {}}

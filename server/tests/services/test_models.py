@@ -200,3 +200,12 @@ def test_metadata(api: ApiClient, key: str) -> None:
     assert get(api, model)["metadata"] == {"other": both["other"]}
     api.call("models.add_or_update_metadata", model=model, metadata=[{"key": key}], replace_metadata=True)
     assert get(api, model)["metadata"] == {key: {"key": key}}
+
+
+def test_the_parent_of_a_model_is_there_and_not_below_it(api: ApiClient) -> None:
+    first = api.call("models.create", name="first", uri="u")["id"]
+    assert api.error("models.create", name="x", uri="u", parent="none") == (400, 201)
+    second = api.call("models.create", name="second", uri="u", parent=first)["id"]
+    assert api.error("models.edit", model=second, parent="none") == (400, 201)
+    for parent in (first, second):
+        assert api.error("models.edit", model=first, parent=parent) == (400, 12)

@@ -116,6 +116,17 @@ def test_enqueue_and_dequeue_many(api: ApiClient) -> None:
     assert waiting(api, queue_id) == []
 
 
+def test_tasks_are_validated_before_they_wait(api: ApiClient) -> None:
+    model = api.call("models.create", name="m", uri="u")["id"]
+    good = task(api, models={"input": [{"name": "n", "model": model}]})
+    bad = task(api, models={"input": [{"name": "n", "model": "gone"}]})
+    reply = api.call("tasks.enqueue_many", ids=[bad, good], queue=queue(api), validate_tasks=True)
+    assert [item["id"] for item in reply["succeeded"]] == [good]
+    assert [(item["id"], item["error"]["codes"]) for item in reply["failed"]] == [(bad, [400, 201])]
+    assert status(api, bad) == "created"
+    assert [item["id"] for item in api.call("tasks.enqueue_many", ids=[bad])["succeeded"]] == [bad]
+
+
 # out again
 
 

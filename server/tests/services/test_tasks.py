@@ -496,3 +496,20 @@ def test_a_whole_task_is_accepted_where_fields_are(api: ApiClient) -> None:
     document = get(api, task)
     assert api.error("tasks.edit", **{**document, "task": task, "force": True}) == (200, 0)
     assert get(api, task)["hyperparams"] == document["hyperparams"]
+
+
+@pytest.mark.parametrize("endpoint", ["tasks.create", "tasks.edit"])
+def test_what_a_task_refers_to_is_there(api: ApiClient, endpoint: str) -> None:
+    arguments = {"name": "a task", "type": "training"} if endpoint == "tasks.create" else {"task": create(api)}
+    assert api.error(endpoint, **arguments, parent="none") == (400, 101)
+    assert api.error(endpoint, **arguments, project="none") == (400, 401)
+    assert api.error(endpoint, **arguments, parent=create(api)) == (200, 0)
+
+
+def test_no_task_is_above_itself(api: ApiClient) -> None:
+    first = create(api)
+    second = create(api, parent=first)
+    third = create(api, parent=second)
+    for parent in (first, second, third):
+        assert api.error("tasks.edit", task=first, parent=parent) == (400, 12)
+    assert api.error("tasks.edit", task=third, parent=first) == (200, 0)

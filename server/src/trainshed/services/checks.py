@@ -17,6 +17,19 @@ def existing(documents: Documents, collection: str, identity: Identity, document
     return document
 
 
+def parent(
+    documents: Documents, collection: str, identity: Identity, parent_id: str, fault: Fault, *, of: str | None
+) -> None:
+    """The parent is there, otherwise `fault`; and `of`, which gets it, is not among those above it: VALIDATION_ERROR."""
+    above: str | None = str(existing(documents, collection, identity, parent_id, fault)["id"])
+    seen: set[str] = set()
+    while of is not None and above is not None and above not in seen:
+        if above == of:
+            raise ApiError(Fault.VALIDATION_ERROR, f"{of} would be above itself")
+        seen.add(above)
+        above = (documents.get(collection, above) or {}).get("parent")
+
+
 def writable(document: Document, fault: Fault = Fault.NO_WRITE_PERMISSION) -> None:
     """Public documents (of no company) cannot be changed."""
     if document["company"] == "":

@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainshed.domain.errors import Fault
 from trainshed.domain.identity import Identity
-from trainshed.ports.documents import Document, Documents
-from trainshed.services import checks
+from trainshed.ports.documents import Document
 from trainshed.services.archive import ARCHIVED
-from trainshed.services.projects import Projects
 from trainshed.services.tasks import DEVELOPMENT, Tasks
 
 Fields = Mapping[str, Any]
@@ -21,10 +18,8 @@ _LEFT = {DEVELOPMENT, ARCHIVED}
 class Cloning:
     """The use case of clones."""
 
-    def __init__(self, *, documents: Documents, tasks: Tasks, projects: Projects) -> None:
-        self._documents = documents
+    def __init__(self, *, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._projects = projects
 
     def clone(self, identity: Identity, task_id: str, changes: Fields, *, validate_references: bool) -> str:
         """A created task with what the other was given, and none of what it made; return its id.
@@ -36,19 +31,9 @@ class Cloning:
         fields = {**_given(source), **changes, "execution": _execution(source, changes.get("execution") or {})}
         if "input_models" in changes:
             fields["models"] = {"input": fields.pop("input_models")}
-        self._check_references(identity, fields if validate_references else _overridden(fields, changes))
+        checked = fields if validate_references else _overridden(fields, changes)
+        self._tasks.check_references(identity, checked, models=True)
         return self._tasks.add(identity, fields)
-
-    def _check_references(self, identity: Identity, fields: Fields) -> None:
-        if fields.get("project"):
-            self._projects.get(identity, fields["project"])
-        if fields.get("parent"):
-            self._tasks.get(identity, fields["parent"])
-        models = [item["model"] for item in (fields.get("models") or {}).get("input", ())]
-        if (fields.get("execution") or {}).get("model"):
-            models.append(fields["execution"]["model"])
-        for model in models:
-            checks.existing(self._documents, "models", identity, model, Fault.INVALID_MODEL_ID)
 
 
 def _given(source: Document) -> dict[str, Any]:

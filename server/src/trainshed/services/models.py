@@ -74,7 +74,7 @@ class Models:
         return self.get(identity, outputs[-1]["model"])
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
-        """Add a model, `public` for every company; return its id. Raises for a project or task that is not there."""
+        """Add a model, `public` for every company; return its id. Raises for a project, task or parent that is not there."""
         self._check_references(identity, fields)
         now = self._now()
         model: Document = {
@@ -100,7 +100,7 @@ class Models:
 
     def edit(self, identity: Identity, model_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change fields; return those. `iteration` raises the last_iteration of the model's task."""
-        self._check_references(identity, fields)
+        self._check_references(identity, fields, of=model_id)
         changed = _written(fields)
         model = self.change(identity, model_id, lambda document: document.update(changed))
         if fields.get("iteration") is not None and model.get("task"):
@@ -197,11 +197,13 @@ class Models:
 
         self._tasks.change(identity, task_id, change)
 
-    def _check_references(self, identity: Identity, fields: dict[str, Any]) -> None:
+    def _check_references(self, identity: Identity, fields: dict[str, Any], *, of: str | None = None) -> None:
         if fields.get("project"):
             self._projects.get(identity, fields["project"])
         if fields.get("task"):
             self._tasks.get(identity, fields["task"])
+        if fields.get("parent"):
+            checks.parent(self._documents, "models", identity, fields["parent"], Fault.INVALID_MODEL_ID, of=of)
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())

@@ -55,8 +55,14 @@ class TaskQueueing:
         reason: str | None = None,
         message: str | None = None,
         update_execution_queue: bool = True,
+        validate: bool = False,
     ) -> Fields:
-        """Make a task wait in a queue; return its changed fields. Raises INVALID_TASK_STATUS."""
+        """Make a task wait in a queue; return its changed fields. Raises INVALID_TASK_STATUS.
+
+        validate: what the task refers to has to be there, raises as Tasks.check_references.
+        """
+        if validate:
+            self._tasks.check_references(identity, self._tasks.get(identity, task_id), models=True)
         now = self._now()
         before: Document = {}
         changed: Fields = {}

@@ -1,7 +1,7 @@
 """Tasks: the life of an experiment."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -124,17 +124,32 @@ class Tasks:
         return [str(child["id"]) for child in self._documents.find("tasks", children)]
 
     def validate(self, identity: Identity, fields: dict[str, Any]) -> None:
-        """Whether a task could be created so. Raises what create does, and INVALID_TASK_ID for a parent that is not there."""
+        """Whether a task could be created so. Raises what create does."""
         checks.name(fields["name"])
-        self._check_project(identity, fields.get("project"))
+        self.check_references(identity, fields)
+
+    def check_references(
+        self, identity: Identity, fields: Mapping[str, Any], *, of: str | None = None, models: bool = False
+    ) -> None:
+        """What the fields of a task refer to is there. of: the task, when it exists. models: the input models count, too.
+
+        Raises INVALID_PROJECT_ID, INVALID_TASK_ID, INVALID_MODEL_ID, and VALIDATION_ERROR for a task above itself.
+        """
+        if fields.get("project"):
+            self._projects.get(identity, fields["project"])
         if fields.get("parent"):
-            self.get(identity, fields["parent"])
+            checks.parent(self._documents, "tasks", identity, fields["parent"], Fault.INVALID_TASK_ID, of=of)
+        if models:
+            wanted = [item["model"] for item in (fields.get("models") or {}).get("input", ())]
+            wanted += filter(None, [(fields.get("execution") or {}).get("model")])
+            for model in wanted:
+                checks.existing(self._documents, "models", identity, model, Fault.INVALID_MODEL_ID)
 
     # writing
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> str:
-        """Add a task with status created; return its id. Raises INVALID_PROJECT_ID for a project that is not there."""
-        self._check_project(identity, fields.get("project"))
+        """Add a task with status created; return its id. Raises as check_references, and DATA_VALIDATION_ERROR."""
+        self.check_references(identity, fields)
         return self.add(identity, fields)
 
     def add(self, identity: Identity, fields: dict[str, Any]) -> str:
@@ -173,7 +188,7 @@ class Tasks:
 
     def edit(self, identity: Identity, task_id: str, fields: dict[str, Any], *, force: bool) -> dict[str, Any]:
         """Replace whole parts of a task; only while it is created, unless forced. Returns the changed fields."""
-        self._check_project(identity, fields.get("project"))
+        self.check_references(identity, fields, of=task_id)
         if "name" in fields:
             fields = {**fields, "name": checks.name(fields["name"])}
         self._files.note_links(task_id, (fields.get("execution") or {}).get("artifacts") or ())
@@ -187,7 +202,7 @@ class Tasks:
 
     def update(self, identity: Identity, task_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change what may be changed at any time; return the changed fields."""
-        self._check_project(identity, fields.get("project"))
+        self.check_references(identity, fields, of=task_id)
         changed = {name: fields[name] for name in _UPDATE_FIELDS if name in fields}
         if "name" in changed:
             changed["name"] = checks.name(changed["name"])
@@ -437,10 +452,6 @@ class Tasks:
     def _is_input_elsewhere(self, model_id: str, task_id: str) -> bool:
         users = self._documents.find("tasks", Has(("models", "input"), model_id, key="model"))
         return any(user["id"] != task_id for user in users)
-
-    def _check_project(self, identity: Identity, project_id: str | None) -> None:
-        if project_id:
-            self._projects.get(identity, project_id)
 
     def _worker_is_alive(self, task: Document) -> bool:
         report = task.get("last_worker_report")

@@ -10,14 +10,14 @@ from trainshed.transport.wire import task_queueing as wire
 Reply = dict[str, Any]
 
 
-def _enqueue(call: Call, request: wire.Reason, task: str, queue: str, *, update_execution_queue: bool = True) -> Reply:
+def _enqueue(call: Call, request: wire.Reason, task: str, queue: str, **options: bool) -> Reply:
     fields = call.services.task_queueing.enqueue(
         call.identity,
         task,
         queue,
         reason=request.status_reason,
         message=request.status_message,
-        update_execution_queue=update_execution_queue,
+        **options,
     )
     return {"updated": 1, "fields": fields}
 
@@ -36,7 +36,11 @@ def enqueue(call: Call, request: wire.Enqueue) -> Reply:
 
 def enqueue_many(call: Call, request: wire.EnqueueMany) -> Reply:
     queue = call.services.task_queueing.queue_for(call.identity, request.queue, request.queue_name)
-    reply = each(request.ids, lambda task: {**_enqueue(call, request, task, queue), "queued": True})
+
+    def one(task: str) -> Reply:
+        return {**_enqueue(call, request, task, queue, validate=bool(request.validate_tasks)), "queued": True}
+
+    reply = each(request.ids, one)
     return {**reply, **_watched(call, queue, request.verify_watched_queue)}
 
 

@@ -32,6 +32,7 @@ class EnqueueMany(_Enqueueing, kw_only=True):
 
 
 class _Dequeueing(Reason, kw_only=True):
+    # Without effect: a task that is not queued any more leaves every queue, so that no agent runs it.
     remove_from_all_queues: bool | None = None
     new_status: Status | None = None
 
