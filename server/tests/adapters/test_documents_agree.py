@@ -1,6 +1,7 @@
 """Random documents and questions: SQLite gives the rows of the engine in memory, in its order."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from trainshed.adapters.memory.documents import MemoryDocuments
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
-from trainshed.ports.documents import Document, Documents
+from trainshed.ports.documents import COLLECTIONS, Document, Documents
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Range, Regex, Sort
 from trainshed.ports.query import Path as Keys
 from trainshed.testing.soak import times
@@ -17,7 +18,7 @@ from trainshed.testing.soak import times
 # Few keys and values, so that questions meet answers; each of them is one that an engine might read in its own way.
 KEYS = st.sampled_from(["name", "tags", "a", "a.b", "$", "[0]", "0", "a/b", 'q"', "it's", "b\\", "ключ", "", "\n", "?"])
 PATHS = st.lists(KEYS, min_size=1, max_size=3).map(tuple) | st.sampled_from(
-    [("name",), ("tags",), ("id",), ("project",)]
+    [("name",), ("tags",), ("id",), ("project",), ("a",), ("a", "a"), ("a", "0")]
 )
 TEXTS = st.sampled_from(
     ["", "a", "A", "a1", "a2", "a11", "a01", "1", "true", "[]", "ü", "\uffff", "😀", "%", "'", '"', "a\n"]
@@ -62,7 +63,10 @@ Pair = tuple[MemoryDocuments, SqliteDocuments]
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    sqlite = SqliteDocuments(tmp_path_factory.mktemp("agree") / "documents.sqlite", durable=False)
+    # The one with tables of values for some paths, however few the documents.
+    collections = {"tasks": replace(COLLECTIONS["tasks"], searched=(("a",), ("a", "*")))}
+    file = tmp_path_factory.mktemp("agree") / "documents.sqlite"
+    sqlite = SqliteDocuments(file, collections, durable=False, few=0)
     yield MemoryDocuments(), sqlite
     sqlite.close()
 

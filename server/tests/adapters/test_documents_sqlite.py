@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from trainshed.adapters.sqlite.documents import values
 from trainshed.adapters.sqlite.documents.functions import register
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.documents.tables import Table
 from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.ports.documents import COLLECTIONS, Collection, Document
-from trainshed.ports.query import And, Eq, Filter, Has, In, Sort
+from trainshed.ports.query import And, Eq, Filter, Has, In, Page, Range, Sort
 from trainshed.testing.documents_conformance import DocumentsConformance, increment
 from trainshed.testing.soak import KILLS
 
@@ -140,7 +141,7 @@ def test_listings_use_an_index(documents: SqliteDocuments, file: Path, where: Fi
 
 
 def query_plan(file: Path, where: Filter) -> str:
-    statement = Table("tasks", COLLECTIONS["tasks"]).select("rowid", where, sort=NEWEST_FIRST)
+    statement = Table("tasks", COLLECTIONS["tasks"]).compiler.select("rowid", where, sort=NEWEST_FIRST)
     connection = sqlite3.connect(file)
     register(connection)
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall()
@@ -170,3 +171,86 @@ def test_a_damaged_document_is_a_storeerror(documents: SqliteDocuments, file: Pa
         documents.get("settings", "1")
     with pytest.raises(StoreError):
         documents.count("settings", Eq(("x",), 1))
+
+
+LEARNING_RATE = ("hyperparams", "Args", "lr", "value")
+
+
+def with_rate(number: int, rate: object) -> Document:
+    return {"id": f"{number:03}", "project": "p", "hyperparams": {"Args": {"lr": {"value": rate}}}}
+
+
+def value_tables(file: Path) -> list[str]:
+    connection = sqlite3.connect(file)
+    found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'tasks_value_%'")
+    names = sorted(name for (name,) in found)
+    connection.close()
+    return names
+
+
+def test_values_of_a_path_are_kept_at_hand_from_the_first_question_on(file: Path) -> None:
+    documents = SqliteDocuments(file, durable=False, few=0)
+    for number in range(20):
+        documents.insert("tasks", with_rate(number, number % 5))
+    assert value_tables(file) == []
+    assert documents.count("tasks", Eq(LEARNING_RATE, 3)) == 4
+    assert value_tables(file) == ["tasks_value_1"]
+    # From now on a write of any kind is seen, by another opening too.
+    documents.insert("tasks", with_rate(20, 3))
+    documents.update("tasks", "003", lambda task: task.update(with_rate(3, None)))
+    documents.update_many("tasks", In(("id",), ("000", "001")), lambda task: task.update(hyperparams={}))
+    documents.delete("tasks", Eq(("id",), "008"))
+    documents.close()
+    documents = SqliteDocuments(file, durable=False, few=0)
+    assert [task["id"] for task in documents.find("tasks", Eq(LEARNING_RATE, 3))] == ["013", "018", "020"]
+    assert {task["id"] for task in documents.find("tasks", Eq(LEARNING_RATE, None))} == {"000", "001", "003"}
+    first = documents.find("tasks", sort=[Sort(LEARNING_RATE)], page=Page(limit=4))
+    assert [task["id"] for task in first] == ["005", "010", "015", "006"]
+    last = documents.find("tasks", sort=[Sort(LEARNING_RATE)], page=Page(offset=16, limit=5))
+    assert [task["id"] for task in last] == ["019", "000", "001", "003"]
+    assert documents.distinct("tasks", LEARNING_RATE) == [0, 1, 2, 3, 4]
+    documents.close()
+
+
+def test_few_documents_need_no_values_at_hand(documents: SqliteDocuments, file: Path) -> None:
+    documents.insert("tasks", with_rate(0, 1))
+    assert documents.count("tasks", Eq(LEARNING_RATE, 1)) == 1
+    assert value_tables(file) == []
+
+
+def test_values_are_brought_to_hand_beside_writers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps, of which each may be the last before a crash."""
+    monkeypatch.setattr(values, "_STEP", 2)
+    documents = SqliteDocuments(file, durable=False, few=0)
+    for number in range(5):
+        documents.insert("tasks", with_rate(number, number))
+    table = documents._tables["tasks"].values
+    with documents._database.write() as connection:
+        assert not table.fill(connection, LEARNING_RATE)
+        assert table.ready(connection) == {}
+    documents.update("tasks", "000", lambda task: task.update(with_rate(0, 9)))  # a row that was looked through
+    documents.update("tasks", "004", lambda task: task.update(with_rate(4, 9)))  # and one that was not
+    documents.insert("tasks", with_rate(5, 9))
+    assert [task["id"] for task in documents.find("tasks", Eq(LEARNING_RATE, 9))] == ["000", "004", "005"]
+    assert documents.count("tasks", Range(LEARNING_RATE, low=1, high=4)) == 3
+    documents.close()
+
+
+def test_the_oldest_values_go_when_there_are_too_many(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "KEPT", 2)
+    documents = SqliteDocuments(file, durable=False, few=0)
+    documents.insert("tasks", {"id": "1", "last_metrics": {"m": {str(n): {"value": n} for n in range(4)}}})
+    for n in range(4):
+        assert documents.count("tasks", Eq(("last_metrics", "m", str(n), "value"), n)) == 1
+    assert value_tables(file) == ["tasks_value_3", "tasks_value_4"]
+    assert documents.delete("tasks", And()) == 1
+    documents.close()
+
+
+def test_a_full_disk_leaves_questions_an_answer(documents: SqliteDocuments, file: Path) -> None:
+    documents._few = 0
+    documents.insert("tasks", with_rate(0, 1))
+    with documents._database.write() as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+    assert documents.count("tasks", Eq(LEARNING_RATE, 1)) == 1
+    assert value_tables(file) == []

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainshed.domain.errors import InvalidRegex
-from trainshed.ports.patterns import compile_pattern
+from trainshed.ports.patterns import compile_pattern, required_text
 
 REFUSED = {
     "open": "(",
@@ -39,3 +39,25 @@ def test_what_the_client_escapes_matches_itself_and_nothing_more(name: str) -> N
     pattern = compile_pattern(f"^{re.escape(name)}$", ignore_case=False)
     assert pattern.search(name)
     assert not pattern.search(f"{name}x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("run 99", "run 99"),
+        ("^run 9+.*end$", "run 9"),
+        ("a.bcd?e", "bc"),
+        (r"v1\.2", "v1.2"),
+        (r"x\+*yz", "yz"),
+        ("[abc]de[^]x]f", "de"),
+        ("", None),
+        ("a|b", None),
+        ("(ab)?c", None),
+        ("ab{0,2}c", None),
+        (r"\d\Qab", None),
+        ("[[:alpha:]]b", None),
+        ("(?i)abc", None),
+    ],
+)
+def test_what_a_pattern_asks_for(pattern: str, text: str | None) -> None:
+    assert required_text(pattern) == text

@@ -14,14 +14,16 @@ class Collection:
     """What an engine must know of a collection before the first document.
 
     columns: paths of strings, numbers and booleans that are filtered or sorted often. lists: paths of lists that are
-    searched often. indexes: groups of both, most selective first. unique: groups of columns whose values together appear
-    once; a group with a value missing is not compared.
+    searched often. indexes: groups of both, and of the id, most selective first. unique: groups of columns whose values
+    together appear once; a group with a value missing is not compared. searched: patterns of paths, `*` for any key, of which
+    there are many and each may be filtered or sorted by: an engine prepares for those that are.
     """
 
     columns: tuple[Path, ...] = ()
     lists: tuple[Path, ...] = ()
     indexes: tuple[tuple[Path, ...], ...] = ()
     unique: tuple[tuple[Path, ...], ...] = ()
+    searched: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +37,34 @@ class Tally:
 
 _PROJECT, _UPDATED, _NAME, _COMPANY, _PARENT = ("project",), ("last_update",), ("name",), ("company",), ("parent",)
 _TAGS, _SYSTEM_TAGS, _STATUS = ("tags",), ("system_tags",), ("status",)
-_DURATION, _COMPLETED = ("active_duration",), ("completed",)
+_TYPE, _USER, _DURATION, _COMPLETED = ("type",), ("user",), ("active_duration",), ("completed",)
+# What tables of tasks and models are usually filtered by: an index that ends so answers for a page without the documents.
+_SHOWN = (_COMPANY, _TAGS, _SYSTEM_TAGS, _USER, _NAME, ("id",))
 
 # The registry of collections. Documents of one collection share a shape; its fields are described with its service.
 COLLECTIONS: dict[str, Collection] = {
     "tasks": Collection(
         columns=(
-            *(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _STATUS, ("type",), ("user",), ("created",)),
+            *(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _STATUS, _TYPE, _USER, ("created",)),
             *(_DURATION, _COMPLETED),
         ),
         lists=(_TAGS, _SYSTEM_TAGS),
-        # The listing of a project is answered from its index alone, filters on status and tags included; so are the
-        # statistics of all projects.
+        # The third answers for the statistics of all projects.
         indexes=(
-            (_PROJECT, _UPDATED, _STATUS, _TAGS, _SYSTEM_TAGS),
+            (_PROJECT, _UPDATED, _STATUS, _TYPE, *_SHOWN),
+            (_UPDATED, _STATUS, _TYPE, *_SHOWN),
             (_PROJECT, _STATUS, _COMPANY, _DURATION, _SYSTEM_TAGS),
             (_COMPLETED, _STATUS),
-            (_UPDATED,),
             (_PARENT,),
             (_STATUS, _UPDATED),
         ),
+        searched=(("hyperparams", "*", "*", "value"), ("last_metrics", "*", "*", "*")),
     ),
     "models": Collection(
-        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, ("task",), ("uri",), ("ready",), ("created",)),
+        columns=(_COMPANY, _PROJECT, _UPDATED, _NAME, _PARENT, _USER, ("task",), ("uri",), ("ready",), ("created",)),
         lists=(_TAGS, _SYSTEM_TAGS),
-        indexes=((_PROJECT, _UPDATED), (_UPDATED,), (("task",),), (("uri",),)),
+        indexes=((_PROJECT, _UPDATED, *_SHOWN), (_UPDATED, *_SHOWN), (("task",),), (("uri",),)),
+        searched=(("metadata", "*", "value"), ("last_metrics", "*", "*", "*")),
     ),
     "projects": Collection(
         columns=(_COMPANY, _NAME, _PARENT, _UPDATED),

@@ -4,6 +4,7 @@ Python's own engine takes hours for `^(a+)+$` against forty letters, and no othe
 neither look-around nor back-references: those patterns are refused.
 """
 
+import re
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ from trainshed.domain.errors import InvalidRegex
 MAX_PATTERN = 10_000  # characters: compiling a million takes seconds
 _MAX_BYTES = 2 * 2**20  # of a compiled pattern; beyond it RE2 refuses
 _KEPT = 64  # compiled patterns: as many times the bytes above, at worst
+
+# What a pattern is read as: an escaped sign, a set in brackets, a run of ordinary characters or one of the rest.
+_PARTS = re.compile(r"\\[^A-Za-z0-9]|\[\^?\]?[^]\[\\]*\]|[^\\.^$*+?{}\[\]|()]+|.", re.DOTALL)
+_OPTIONAL = ("*", "?")
 
 
 class Pattern(Protocol):
@@ -38,6 +43,25 @@ def compile_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
     except (re2.error, UnicodeEncodeError) as error:
         raise InvalidRegex(f"{pattern!r}: {_reason(error)}") from error
     return compiled
+
+
+def required_text(pattern: str) -> str | None:
+    """A text that stands in every string in which the pattern is found; None where that is not easily told."""
+    parts: list[str] = _PARTS.findall(pattern)
+    if any(part in ("|", "(", "{", "\\", "[") for part in parts):
+        return None
+    runs = [""]
+    for part, after in zip(parts, [*parts, ""][1:], strict=True):
+        text = part[1:] if part[0] == "\\" else part
+        if part[0] in ".^$*+?{}[]()":
+            runs.append("")
+        elif after in _OPTIONAL:  # its last character alone may be missing or come again
+            runs += [runs.pop() + text[:-1], ""]
+        elif after == "+":
+            runs += [runs.pop() + text, ""]
+        else:
+            runs.append(runs.pop() + text)
+    return max(runs, key=len) or None
 
 
 def _reason(error: Exception) -> str:

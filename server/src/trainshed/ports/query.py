@@ -10,6 +10,7 @@ an engine may compare them up to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 Path = tuple[str, ...]
@@ -95,6 +96,18 @@ class Has:
 Filter = And | Or | Not | Eq | In | Range | Regex | Exists | Has
 
 EVERYTHING = And()
+
+
+def paths(where: Filter) -> Iterator[Path]:
+    """The paths that the filter asks about."""
+    match where:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from paths(part)
+        case Not(part):
+            yield from paths(part)
+        case _:
+            yield where.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ missing, lists and objects. SQLite then orders as the port asks (numbers, string
 # ruff: noqa: S608 - statements are put together here, but never from a caller's text: paths and values are parameters
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, assert_never
 
 import msgspec
 
-from trainshed.ports.patterns import compile_pattern
+from trainshed.ports.patterns import compile_pattern, required_text
 from trainshed.ports.query import And, Eq, Exists, Filter, Has, In, Not, Or, Page, Path, Range, Regex, Scalar, Sort
 
 FALSE, TRUE = b"\x00", b"\x01"
@@ -49,12 +50,104 @@ class Sql:
 class Compiler:
     """Compiles for one collection.
 
-    scalars, lists: paths that have a column with their scalar or list, and its name.
+    table: its name. scalars, lists: paths that have a column with their scalar or list, and its name. values: paths whose
+    values stand in a table of their own (values), and its name. broad: so many rows match that a page of them is
+    best met in the order asked for.
     """
 
-    def __init__(self, scalars: Mapping[Path, str], lists: Mapping[Path, str]) -> None:
+    def __init__(
+        self,
+        table: str,
+        scalars: Mapping[Path, str],
+        lists: Mapping[Path, str],
+        values: Mapping[Path, str] | None = None,
+        *,
+        broad: bool = False,
+    ) -> None:
+        self._table = table
         self._scalars = scalars
         self._lists = lists
+        self._values = values or {}
+        self._row = f'"{table}".rowid'
+        self._broad = broad
+        # The sign keeps SQLite from going through the rows that an IN gives.
+        self._member = f"+{self._row}" if broad else self._row
+
+    def knowing(self, values: Mapping[Path, str]) -> "Compiler":
+        """This one, with these tables of values."""
+        return Compiler(self._table, self._scalars, self._lists, values)
+
+    def broadly(self) -> "Compiler":
+        """This one, for a question that many rows answer."""
+        return Compiler(self._table, self._scalars, self._lists, self._values, broad=True)
+
+    # statements
+
+    def select(
+        self,
+        what: str | Sql,
+        where: Filter,
+        *,
+        name: str = "value",
+        sort: Sequence[Sort] | None = None,
+        tail: Sql | None = None,
+    ) -> Sql:
+        """SELECT `what` AS `name` of the rows that match; in order when a sort is given. tail: what comes after that."""
+        what = Sql(what) if isinstance(what, str) else what
+        parts = [what, Sql(f'AS {name} FROM "{self._table}" WHERE'), self.where(where)]
+        if sort is not None:
+            parts += [Sql("ORDER BY"), self.order(sort)]
+        if tail is not None:
+            parts.append(tail)
+        return _statement("SELECT", parts)
+
+    def delete(self, where: Filter) -> Sql:
+        """DELETE of the rows that match."""
+        return _statement(f'DELETE FROM "{self._table}" WHERE', [self.where(where)])
+
+    def count(self, where: Filter, *, limit: int = -1) -> Sql:
+        """How many rows match, counted up to the limit."""
+        inner = self.select("1", where, tail=Sql("LIMIT ?", (limit,)))
+        return _wrapped("SELECT count(*) FROM ({})", inner)
+
+    def walk(self, where: Filter, sort: Sequence[Sort], page: Page) -> Sql | None:
+        """The rows of a page, read off the values of its first sort; None when they are not at hand.
+
+        What has no value is not among them: with fewer rows than the page's limit, they are not the answer.
+        """
+        if not self._broad or not sort or sort[0].natural or sort[0].path not in self._values or page.limit is None:
+            return None
+        source = f'FROM "{self._values[sort[0].path]}" AS first CROSS JOIN "{self._table}" ON {self._row} = first.row'
+        others = self.order(sort[1:])
+        direction = "DESC" if sort[0].descending else "ASC"
+        return _statement(
+            f"SELECT {self._row} {source} WHERE first.value IS NOT NULL AND",
+            [self.where(where), Sql(f"ORDER BY first.value {direction},"), others, page_of(page)],
+        )
+
+    def distinct(self, path: Path, where: Filter) -> Sql:
+        """The different scalars at path, and those in the lists there."""
+        # Where one of the two can be told without the body, few bodies are left to look in for the other.
+        unlisted = Sql(f"{self._lists[path]} IS NULL") if path in self._lists else None
+        unvalued = Sql(f"{self._scalars[path]} IS NULL") if path in self._scalars else None
+        if path in self._values:
+            unvalued = Sql(f'{self._row} IN (SELECT row FROM "{self._values[path]}" WHERE value IS NULL)')
+        scalars = self._different(self.scalar(path), where, unlisted)
+        lists = self._different(self.list(path), where, unvalued)
+        text = f"{scalars.text} UNION SELECT {_MEMBER} FROM ({lists.text}) AS source, json_each(source.value) AS member"
+        return Sql(f"{text} ORDER BY 1", scalars.parameters + lists.parameters)
+
+    def _different(self, what: Sql, where: Filter, left: Sql | None) -> Sql:
+        """The different values of `what` where the filter holds, and `left` too."""
+        what = _wrapped("DISTINCT {}", what)
+        if left is None:
+            return self.select(what, where)
+        rows = self.select("rowid", where, tail=_wrapped("AND {}", left))
+        return _wrapped(
+            f'SELECT {what.text} AS value FROM "{self._table}" WHERE rowid IN ({{}})', rows, *what.parameters
+        )
+
+    # expressions
 
     def where(self, where: Filter) -> Sql:
         """An expression that is true where the filter holds, else false or NULL. Raises InvalidRegex."""
@@ -71,11 +164,10 @@ class Compiler:
                 return self._one_of(path, values)
             case Range():
                 return self._range(where)
-            case Regex(path, pattern, ignore_case):
-                compile_pattern(pattern, ignore_case=ignore_case)
-                return _wrapped("matches(?, ?, {})", self.scalar(path), pattern, ignore_case)
+            case Regex():
+                return self._regex(where)
             case Exists(path):
-                return _wrapped("NOT {}", self._missing(path))
+                return self._there(path)
             case Has():
                 return self._has(where)
             case _:
@@ -90,7 +182,9 @@ class Compiler:
         """An expression for the scalar at path."""
         if path in self._scalars:
             return Sql(self._scalars[path])
-        return _at(path, _SCALAR, "scalar")
+        if path in self._values:
+            return Sql(f'(SELECT value FROM "{self._values[path]}" WHERE row = {self._row})')
+        return scalar_at(path)
 
     def list(self, path: Path) -> Sql:
         """An expression for the list at path as JSON text, NULL when there is none."""
@@ -104,26 +198,56 @@ class Compiler:
 
     def _one_of(self, path: Path, values: tuple[Scalar, ...]) -> Sql:
         wanted = [parameter(value) for value in values if value is not None]
-        parts = [_member_of(self.scalar(path), wanted)] if wanted else []
+        parts = [self._compared(path, lambda scalar: _member_of(scalar, wanted))] if wanted else []
         if len(wanted) < len(values):
-            parts.append(self._missing(path))
+            parts.append(_wrapped("NOT {}", self._there(path)))
         return _joined("OR", parts, empty="FALSE")
 
-    def _missing(self, path: Path) -> Sql:
+    def _compared(self, path: Path, holds: Callable[[Sql], Sql]) -> Sql:
+        """What `holds` says of the scalar at path; it must not hold for NULL."""
+        if path not in self._values:
+            return holds(self.scalar(path))
+        return _wrapped(f'{self._member} IN (SELECT row FROM "{self._values[path]}" WHERE {{}})', holds(Sql("value")))
+
+    def _there(self, path: Path) -> Sql:
+        """Whether something other than null is at path."""
         if path == ("id",):
-            return Sql("FALSE")
-        # The scalar first: it may be a column, and only lists and objects are left to be told from nothing.
-        scalar, there = self.scalar(path), _at(path, _THERE, "there")
-        return Sql(f"({scalar.text} IS NULL AND NOT {there.text})", scalar.parameters + there.parameters)
+            return Sql("TRUE")
+        if path in self._values:
+            return Sql(f'{self._member} IN (SELECT row FROM "{self._values[path]}")')
+        known = [Sql(f"{names[path]} IS NOT NULL") for names in (self._scalars, self._lists) if path in names]
+        # The columns first: what they do not know is rare, and has to be looked for in the body.
+        return _joined("OR", [*known, there_at(path)], empty="FALSE")
+
+    def _regex(self, where: Regex) -> Sql:
+        compile_pattern(where.pattern, ignore_case=where.ignore_case)
+        literal = None if where.ignore_case else required_text(where.pattern)
+
+        def found(scalar: Sql) -> Sql:
+            matches = _wrapped("matches(?, ?, {})", scalar, where.pattern, where.ignore_case)
+            if not literal or scalar.parameters:
+                return matches
+            # Most texts do not even contain what the pattern asks for, which is seen ten times as fast.
+            return _wrapped(f"(instr({scalar.text}, ?) > 0 AND {{}})", matches, literal)
+
+        if where.path not in self._values:
+            return found(self.scalar(where.path))
+        # Many documents share a value: each is looked at once.
+        every = f'(SELECT DISTINCT value FROM "{self._values[where.path]}" LIMIT -1)'  # kept apart by the limit
+        matching = _wrapped(f"SELECT value FROM {every} WHERE {{}}", found(Sql("value")))
+        return self._compared(where.path, lambda scalar: _wrapped(f"{scalar.text} IN ({{}})", matching))
 
     def _range(self, where: Range) -> Sql:
         low, high = parameter(where.low), parameter(where.high)
-        scalar = self.scalar(where.path)
         bounds = [(">" if where.low_open else ">=", low), ("<" if where.high_open else "<=", high)]
-        parts = [_wrapped(f"{{}} {sign} ?", scalar, end, after=True) for sign, end in bounds if end is not None]
-        ends = [end for _, end in bounds if end is not None]
-        parts += [_wrapped(f"{{}} {limit}", scalar) for limit in _limits(ends)]
-        return _joined("AND", parts, empty="TRUE")
+        parts = [Sql(f"{{}} {sign} ?", (end,)) for sign, end in bounds if end is not None]
+        parts += [Sql(f"{{}} {limit}") for limit in _limits([end for _, end in bounds if end is not None])]
+        return self._compared(
+            where.path,
+            lambda scalar: _joined(
+                "AND", [_wrapped(p.text, scalar, *p.parameters, after=True) for p in parts], empty="TRUE"
+            ),
+        )
 
     def _has(self, where: Has) -> Sql:
         found = _is_member(where.value) if where.key is None else _has_member(where.key, where.value)
@@ -140,11 +264,6 @@ class Compiler:
         key = _wrapped("natural_key({})", scalar) if sort.natural else scalar
         # NULL is SQLite's smallest: last by itself when descending.
         return Sql(f"{key.text} {'DESC' if sort.descending else 'ASC NULLS LAST'}", key.parameters)
-
-
-def members_of(lists: Sql) -> Sql:
-    """A query for the scalars in the lists that another query gives under the name `list`."""
-    return Sql(f"SELECT {_MEMBER} FROM ({lists.text}) AS source, json_each(source.list) AS member", lists.parameters)
 
 
 def tally_of(compiler: Compiler, by: Sequence[Path], total: Path | None) -> Sql:
@@ -178,6 +297,13 @@ def page_of(page: Page) -> Sql:
     return Sql("LIMIT ? OFFSET ?", (-1 if page.limit is None else page.limit, page.offset))
 
 
+def scalar_of(value: Any) -> Any:
+    """The scalar of a JSON value."""
+    if isinstance(value, list | tuple | dict) or (isinstance(value, float) and not isfinite(value)):
+        return None
+    return parameter(value)
+
+
 def parameter(value: Scalar) -> Any:
     """A scalar as a parameter. Integers beyond 64 bits become floats, which is how SQLite reads them in JSON."""
     if isinstance(value, bool):
@@ -202,10 +328,14 @@ def json_path(path: Path) -> str:
     return "$" + "".join(f'."{key}"' for key in path)
 
 
-def column_definition(path: Path, *, is_list: bool) -> str:
-    """The expression of a generated column. The path is the registry's, never a caller's."""
-    quoted = "'" + json_path(path).replace("'", "''") + "'"
-    return (_LIST if is_list else _SCALAR).format(json="body", path=quoted)
+def scalar_at(path: Path) -> Sql:
+    """An expression for the scalar at path, from the body."""
+    return _at(path, _SCALAR, "scalar")
+
+
+def there_at(path: Path) -> Sql:
+    """An expression for whether something other than null is at path, from the body."""
+    return _at(path, _THERE, "there")
 
 
 def _at(path: Path, expression: str, function: str, *, json_text: str = "body") -> Sql:
@@ -229,6 +359,10 @@ def _has_member(key: str, value: Scalar) -> Sql:
         found = _wrapped("{} = ?", scalar, parameter(value), after=True)
     # CASE, as AND may look at its second part first, and what is no object need not be JSON.
     return _wrapped("CASE member.type WHEN 'object' THEN {} END", found)
+
+
+def _statement(verb: str, parts: Sequence[Sql]) -> Sql:
+    return Sql(" ".join([verb, *(part.text for part in parts)]), _parameters(parts))
 
 
 def _json(texts: Sequence[str]) -> str:
