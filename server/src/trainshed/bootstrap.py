@@ -117,7 +117,7 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
         ),
         facets=Facets(documents=documents, projects=projects),
         archive=Archive(clock=clock, tasks=tasks, models=models),
-        census=Census(documents=documents),
+        census=Census(documents=documents, clock=clock),
         cloning=cloning,
         model_filing=Filing(
             documents=documents,

@@ -22,13 +22,10 @@ WITHOUT_EFFECT: dict[str, set[str]] = {
     "queues.get_next_task": {"task"},
     # The client removes the files itself.
 }
-# The contract calls these optional and says nothing of what a call without them would mean: ours are a 400/12.
+# The contract calls these optional and says nothing of what a call without them would read: ours is a 400/12.
 NEEDED_BY_US: dict[str, set[str]] = {
-    "auth.revoke_credentials": {"access_key"},
     "events.get_scalar_metric_data": {"task"},
     "models.get_by_task_id": {"task"},
-    "projects.make_private": {"ids"},
-    "projects.make_public": {"ids"},
 }
 
 

@@ -55,6 +55,14 @@ def test_for_operators(engines: Engines) -> None:
     root = serve(engines, role=Role.ROOT)
     root.call("tasks.create", name="one", type="training")
     assert root.call("server.get_stats") == {"users": 1, "projects": 0, "tasks": 1, "models": 0, "queues": 0}
+    root.move_clock(60)
+    root.call("tasks.create", name="two", type="training")
+    assert [root.call("server.get_stats", interval=seconds)["tasks"] for seconds in (-1, 59, 60, 2**63 - 1)] == [
+        1,
+        1,
+        2,
+        2,
+    ]
     assert root.call("server.endpoints")["endpoints"]["users.delete"] == {
         "since": "1.0",
         "login": True,

@@ -183,8 +183,8 @@ ENDPOINTS: dict[str, Entry] = {
         facets.get_unique_metric_variants, projects_wire.GetUniqueMetricVariants, (1, 0)
     ),
     "projects.get_user_names": Entry(facets.get_user_names, projects_wire.GetUserNames),
-    "projects.make_private": Entry(projects.make_private, projects_wire.Ids, (2, 9)),
-    "projects.make_public": Entry(projects.make_public, projects_wire.Ids, (2, 9)),
+    "projects.make_private": Entry(projects.make_private, batches_wire.SomeIds, (2, 9)),
+    "projects.make_public": Entry(projects.make_public, batches_wire.SomeIds, (2, 9)),
     "projects.merge": Entry(projects.merge, projects_wire.Merge),
     "projects.move": Entry(projects.move, projects_wire.Move),
     "projects.update": Entry(projects.update, projects_wire.Update),

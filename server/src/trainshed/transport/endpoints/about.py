@@ -50,8 +50,8 @@ def config(call: Call, request: wire.Config) -> Any:
 
 
 def get_stats(call: Call, request: wire.GetStats) -> dict[str, Any]:
-    """How much there is."""
-    return call.services.census.count(call.identity)
+    """How much there is; interval: how much was made in the last so many seconds."""
+    return call.services.census.count(call.identity, within=request.interval)
 
 
 def report_stats_option(call: Call, request: wire.ReportStatsOption) -> dict[str, Any]:

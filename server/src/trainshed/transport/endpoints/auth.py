@@ -52,7 +52,9 @@ def edit_credentials(call: Call, request: wire.EditCredentials) -> dict[str, Any
 
 
 def revoke_credentials(call: Call, request: wire.RevokeCredentials) -> dict[str, Any]:
-    """End an access key and its tokens."""
+    """End an access key and its tokens; without one there is nothing to end."""
+    if request.access_key is None:
+        return {"revoked": 0}
     call.services.accounts.revoke_credentials(call.identity.user, request.access_key)
     return {"revoked": 1}
 

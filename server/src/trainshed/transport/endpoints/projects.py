@@ -6,6 +6,7 @@ from trainshed.transport.call import Call
 from trainshed.transport.endpoints.listed import listed, shown
 from trainshed.transport.fields import listing, sent
 from trainshed.transport.wire import projects as wire
+from trainshed.transport.wire.batches import SomeIds
 
 
 def get_all(call: Call, request: wire.GetAll) -> dict[str, Any]:
@@ -31,12 +32,12 @@ def update(call: Call, request: wire.Update) -> dict[str, Any]:
     return {"updated": 1, "fields": fields}
 
 
-def make_public(call: Call, request: wire.Ids) -> dict[str, Any]:
-    return {"updated": call.services.projects.make_public(call.identity, request.ids)}
+def make_public(call: Call, request: SomeIds) -> dict[str, Any]:
+    return {"updated": call.services.projects.make_public(call.identity, request.ids or [])}
 
 
-def make_private(call: Call, request: wire.Ids) -> dict[str, Any]:
-    return {"updated": call.services.projects.make_private(call.identity, request.ids)}
+def make_private(call: Call, request: SomeIds) -> dict[str, Any]:
+    return {"updated": call.services.projects.make_private(call.identity, request.ids or [])}
 
 
 # the tree

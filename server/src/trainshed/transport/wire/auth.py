@@ -19,7 +19,7 @@ class CreateCredentials(Request, kw_only=True):
 
 
 class RevokeCredentials(Request, kw_only=True):
-    access_key: str
+    access_key: str | None = None
 
 
 class EditCredentials(Request, kw_only=True):

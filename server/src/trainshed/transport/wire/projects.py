@@ -53,10 +53,6 @@ class Update(Request, kw_only=True):
     default_output_destination: Maybe[str] = UNSET
 
 
-class Ids(Request, kw_only=True):
-    ids: list[str]
-
-
 class Move(Request, kw_only=True):
     project: str
     new_location: str | None = None
