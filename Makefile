@@ -40,8 +40,8 @@ test: ## the fast tests: no network, no Docker, no sleep
 test-faults: ## a live server that is killed, loses power, and meets full disks and hostile clients: a sample
 	$(BIN)/pytest -m faults
 
-test-sdk: ## the real clearml client against a live server
-	$(BIN)/pytest -m sdk
+test-sdk: ## the real clearml client and agent against live servers (they mostly wait for each other)
+	$(BIN)/pytest -m sdk -n 4
 
 test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
 	$(BIN)/pytest -p no:cacheprovider -m image

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trainshed.testing.live import AGENT, LiveServer
+from trainshed.testing.live import AGENT, LiveServer, finish
 
 pytestmark = pytest.mark.sdk
 
@@ -42,7 +42,8 @@ def test_an_agent_takes_a_clone_and_completes_it(server: LiveServer, tmp_path: P
             "status": "completed",
             "value": 42,
             "printed": True,
-            "worker": [AGENT, AGENT],
+            "worker": AGENT,
+            "known": True,
             "waiting": 0,
         }
 
@@ -101,6 +102,28 @@ def test_a_running_task_is_aborted(server: LiveServer, tmp_path: Path) -> None:
         (ended,) = wait_for(server, [task])
         wait_until(lambda: "user aborted" in (tmp_path / "agent.log").read_text())
     assert ended["status"] == "stopped"
+
+
+def test_agents_run_a_pipeline_of_tasks_and_a_search(server: LiveServer, tmp_path: Path) -> None:
+    server.call("queues.create", name="templates")
+    script = SCRIPTS / "pipeline_tasks.py"
+    with server.agent("templates", home=tmp_path / "agent", worker="steps", flags=SERVICES):
+        pipeline, search = (
+            server.start_script(script, stage, home=tmp_path / stage) for stage in ("pipeline", "search")
+        )
+        assert finish(pipeline) == {
+            "status": "completed",
+            "states": {"one": "completed", "two": "completed"},
+            "parameters": {"one": {"Args/x": "5", "Args/y": "1"}, "two": {"Args/x": "1", "Args/y": "5"}},
+            "sums": {"one": {"sum": 6}, "two": {"sum": 6}},
+            "monitored": 6,
+        }
+        assert finish(search) == {
+            "ended": [[4], [5], [5]],
+            "best": {"Args/x": "2", "Args/y": "4"},
+            "values": [4, 5, 5],
+            "children": True,
+        }
 
 
 def create(server: LiveServer, name: str, program: str) -> str:

@@ -1,6 +1,9 @@
 """What the unmodified client does to a live server, and gets back."""
 
 import signal
+import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,270 @@ def test_the_life_of_a_task(server: LiveServer, tmp_path: Path) -> None:
         "left": [],
         "gone": 404,
     }
+
+
+def test_reports_of_every_kind(server: LiveServer, tmp_path: Path) -> None:
+    read = server.run(SCRIPTS / "reports.py", home=tmp_path)
+    task = read.pop("task")
+    assert read == {
+        "scalars": {
+            "loss": {"train": [[0, 1, 2], [0, 1, 2]], "val": [[0, 1, 2], [0.5, 1.5, 2.5]]},
+            "100 % of $x.y/z": {"a.b": [[7], [1.5]]},
+        },
+        "all": [0.5, 1.5, 2.5],
+        "by time": 3,
+        "last": {"last": 2.5, "min": 0.5, "max": 2.5},
+        "last iteration": 7,
+        "single": {"best": 0.25, "worst": 4},
+        "one single": 0.25,
+        "no single": None,
+        "plots": {
+            "histogram/of two": ["bar", 0],
+            "scatter/flat": ["scatter", 0],
+            "scatter/deep": ["scatter3d", 0],
+            "matrix/confusion": ["heatmap", 0],
+            "surface/hill": ["surface", 0],
+            "table/rows": ["table", 0],
+            "figure/plotly": ["bar", 2],
+        },
+        "images": [True, True],
+        "elsewhere": "https://elsewhere.example/a.png",
+        "html": "<h1>hello</h1>",
+        "sound": "RIFF....WAVE",
+        "console": [True, True, True, True, False],
+    }
+    metrics = server.call("events.get_task_metrics", tasks=[task], event_type="plot")["metrics"][0]["metrics"]
+    assert sorted(metrics) == ["figure", "histogram", "matrix", "scatter", "surface", "table"]
+    (stored,) = server.call("tasks.get_all", id=[task])["tasks"]
+    assert (stored["status"], stored["project"] != "", stored["last_iteration"]) == ("completed", True, 7)
+
+
+def test_artifacts_models_and_parameters(server: LiveServer, tmp_path: Path) -> None:
+    read = server.run(SCRIPTS / "artifacts.py", home=tmp_path)
+    ids, urls = read.pop("ids"), [*read.pop("urls"), read.pop("weights url")]
+    parameters = {
+        "Args/epochs": 7,
+        "Args/rate": 0.1,
+        "Args/layers": "[8, 16]",  # the client's own casts know no list of an argument
+        "Args/fast": True,
+        "nested/a/b": 1,
+        "nested/a/c": [1, 2],
+        "nested/none": None,
+        "nested/text": "é",
+        "settings/depth": 3,
+        "settings/names": ["a", "b"],
+        "settings/ratio": 0.5,
+        "extra/one": 1,
+        "more/two": 2,
+        "properties/place": "here",
+        "properties/count": "3",
+    }
+    assert read.pop("parameters").keys() == parameters.keys()
+    assert read == {
+        "read back": [[1, 2], 3, ["a", "b"], {"size": 4}, "rate: 0.1\n# a comment\n"],
+        "parsed": [7, 0.1, [8, 16], True],
+        "typed": parameters,
+        "configuration": [{"layers": [{"size": 3}, {"size": 4}]}, "rate: 0.1\n# a comment\n"],
+        "user properties": {"place": "here", "count": "3"},
+        "labels": {"cat": 1},
+        "comment": read["comment"],
+        "tags": ["kept", "for now"],
+        "docker": "an/image:1 --ipc=host",
+        "dict": {"x": [1, 2, {"y": None}]},
+        "metadata": {"kind": "of dict"},
+        "text": "some words, é",
+        "array": [[0, 1, 2], [3, 4, 5]],
+        "file": "rate: 0.1\n# a comment\n",
+        "folder": {"a.txt": "a", "b.txt": "b"},
+        "pickled": [1, 2, 3],
+        "sizes": [22, "dict"],
+        "keys": ["array", "dict", "file", "folder", "pickled", "text"],
+        "model": ["net", "PyTorch", ["trained"], True, {"cat": 1}],
+        "model metadata": ["0.9", "float"],
+        "weights": "weights",
+        "found": [True, 1, True],
+        "input": [["base", "https://elsewhere.example/base.bin", "Keras"]],
+        "clone": ["a clone", "of it", "created", True, "Sdk/artifacts/moved", "9", "0.1", [], [], ["base"]],
+        "deleted": True,
+    }
+    assert read["comment"].startswith("a comment: é")
+    assert [task["id"] for task in server.call("tasks.get_all", id=[ids["task"], ids["clone"]])["tasks"]] == [
+        ids["clone"]
+    ]
+    assert [fetch(server, url) for url in urls] == [404] * len(urls)
+
+
+def test_data_sets_with_versions(server: LiveServer, tmp_path: Path) -> None:
+    read = server.run(SCRIPTS / "datasets.py", home=tmp_path)
+    first, second, squashed = read.pop("ids")
+    urls = read.pop("artifacts")
+    original = {"a.txt": "one", "sub/b.txt": "two", "sub/c.txt": "three", "table.csv": "x,y\n1,2\n3,4\n"}
+    child = {"a.txt": "one and more", "d.txt": "four", "sub/b.txt": "two", "table.csv": "x,y\n1,2\n3,4\n"}
+    name = "birds & bees"
+    assert read == {
+        "versions": ["1.0.0", "1.0.1"],
+        "latest": True,
+        "tags": ["raw"],
+        "metadata": {"kinds": 2},
+        "first": original,
+        "second": child,
+        "added": ["d.txt"],
+        "modified": ["a.txt"],
+        "removed": ["sub/c.txt"],
+        "graph": True,
+        "intact": [[], ["a.txt"]],
+        "squashed": {**child, "sub/c.txt": "three"},
+        "listed": [[name, "1.0.0"], [name, "1.0.1"], ["squashed", "1.0.0"]],
+        "moved": ["1.0.0", "1.0.1"],
+        "left": ["squashed"],
+        "same": True,
+    }
+    assert server.call("tasks.get_all", id=[squashed])["tasks"] == []
+    assert [fetch(server, url) for url in urls] == [404] * len(urls)
+    listed = server.call("projects.get_all_ex", name="^Sdk/(moved )?data", search_hidden=True)["projects"]
+    tags = {project["name"]: sorted(project["system_tags"]) for project in listed}
+    assert tags["Sdk/moved data/.datasets/bees"] == ["dataset", "hidden"]
+    assert tags["Sdk/moved data/.datasets"] == ["hidden"]
+    shown = server.call("projects.get_all_ex", name="^Sdk/(moved )?data")["projects"]
+    assert sorted(project["name"] for project in shown) == ["Sdk/data", "Sdk/moved data"]
+    versions = server.call("tasks.get_all_ex", id=[first, second], only_fields=["project.name", "status"])["tasks"]
+    assert {(task["id"], task["project"]["name"], task["status"]) for task in versions} == {
+        (first, "Sdk/moved data/.datasets/bees", "completed"),
+        (second, "Sdk/moved data/.datasets/bees", "published"),
+    }
+
+
+def test_a_pipeline_of_functions(server: LiveServer, tmp_path: Path) -> None:
+    pipeline = server.run(SCRIPTS / "pipeline_functions.py", "run", home=tmp_path)
+    assert server.run(SCRIPTS / "pipeline_functions.py", "read", pipeline, home=tmp_path) == {
+        "status": "completed",
+        "type": "controller",
+        "parameters": {
+            "Args/count": "5",
+            "pipeline/default_queue": "mock",
+            "pipeline/add_pipeline_tags": "False",
+            "pipeline/target_project": "True",
+            "properties/version": "1.2.3",
+        },
+        "nodes": {"load": [], "total": ["load"], "fail": ["load"]},
+        "steps": {"load": "completed", "total": "completed", "fail": "failed"},
+        "answer": 30,
+        "monitored": {"all": {"last": 30, "min": 30, "max": 30}},
+        "numbers": [0, 1, 2, 3, 4],
+        "plots": ["Pipeline", "Pipeline Details"],
+        "found": True,
+    }
+    (project,) = server.call("projects.get_all_ex", name="of functions$", search_hidden=True)["projects"]
+    assert (project["name"], sorted(project["system_tags"])) == (
+        "Sdk/pipelines/.pipelines/of functions",
+        ["hidden", "pipeline"],
+    )
+
+
+def test_a_pipeline_of_decorators(server: LiveServer, tmp_path: Path) -> None:
+    assert server.run(SCRIPTS / "pipeline_decorators.py", home=tmp_path) == {
+        "answers": [15, 30],
+        "tasks": [
+            ["load", "training", "completed"],
+            ["of decorators", "controller", "completed"],
+            ["total", "training", "completed"],
+            ["total", "training", "completed"],
+        ],
+    }
+
+
+def test_an_offline_session_is_brought_in(server: LiveServer, tmp_path: Path) -> None:
+    script = SCRIPTS / "offline.py"
+    session = server.run(script, "away", home=tmp_path)
+    assert server.run(script, "back", session, home=tmp_path) == {
+        "status": "completed",
+        "name": ["Sdk/offline", "a session"],
+        "tags": ["away"],
+        "parameters": {"General": {"lr": "0.5", "deep": {"er": "[1, 2]"}}},
+        "configuration": {"depth": 3},
+        "scalars": [0, 1, 4, 9, 16],
+        "single": 16,
+        "plots": ["table"],
+        "printed": True,
+        "artifact": {"x": [1, 2, 3]},
+        "continued": [[10, 11, 12, 13, 14], [0, 1, 4, 9, 16]],
+    }
+
+
+def test_an_offline_data_set_is_brought_in(server: LiveServer, tmp_path: Path) -> None:
+    script = SCRIPTS / "offline.py"
+    session = server.run(script, "data_away", home=tmp_path)
+    assert server.run(script, "data_back", session, home=tmp_path) == {
+        "name": "afar",
+        "final": True,
+        "content": "from afar",
+    }
+
+
+def test_processes_of_one_task(server: LiveServer, tmp_path: Path) -> None:
+    assert server.run(SCRIPTS / "processes.py", home=tmp_path) == {
+        "codes": [0, 0],
+        "children": {"fork": True, "script": True, "spawn": True},
+        "tasks": 1,
+    }
+
+
+def test_a_schedule(server: LiveServer, tmp_path: Path) -> None:
+    server.call("queues.create", name="scheduled")
+    assert server.run(SCRIPTS / "schedules.py", "scheduled", "Sdk/schedule", home=tmp_path) == {
+        "called": {"a function": "called"},
+        "clones": {"template": "the clock"},
+        "stored": [["every hour", 1, None], ["now", None, 1]],
+    }
+
+
+def test_triggers(server: LiveServer, tmp_path: Path) -> None:
+    server.call("queues.create", name="triggered")
+    assert server.run(SCRIPTS / "schedules.py", "triggered", "Sdk/triggers", home=tmp_path) == {
+        "called": True,
+        "clones": True,
+    }
+
+
+def test_scripts_that_end_badly(server: LiveServer, tmp_path: Path) -> None:
+    ways = ["fails", "exits", "waits to be aborted", "waits for ctrl-c"]
+    fails, exits, aborted, interrupted = scripts = [
+        server.start_script(SCRIPTS / "endings.py", way, home=tmp_path / way) for way in ways
+    ]
+    for script in (aborted, interrupted):
+        until_line(script, "ready")
+    (task,) = server.call("tasks.get_all", name="^waits to be aborted$")["tasks"]
+    server.call("tasks.stop", task=task["id"], status_message="enough")
+    interrupted.send_signal(signal.SIGINT)
+    outputs = [script.communicate(timeout=60) for script in scripts]
+    ended = {task["name"]: task for task in server.call("tasks.get_all", name="|".join(ways))["tasks"]}
+    assert {name: task["status"] for name, task in ended.items()} == {
+        "fails": "failed",
+        "exits": "failed",
+        "waits to be aborted": "stopped",
+        "waits for ctrl-c": "stopped",
+    }
+    assert [script.returncode for script in (fails, exits)] == [1, 3]
+    assert "on purpose: é" in outputs[0][1]
+    assert "on purpose: é" in console(server, ended["fails"]["id"])
+    assert "about to fail" in console(server, ended["fails"]["id"])
+
+
+def fetch(server: LiveServer, url: str) -> int:
+    """The status of a file on the file server."""
+    headers = {"Authorization": f"Bearer {server.call('auth.login')['token']}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def console(server: LiveServer, task: str) -> str:
+    events = server.call("events.get_task_log", task=task, batch_size=1000, order="asc")["events"]
+    return "\n".join(event["msg"] for event in events)
+
+
+def until_line(script: "subprocess.Popen[str]", line: str) -> None:
+    assert script.stdout is not None
+    assert any(said.strip() == line for said in script.stdout), script.communicate()

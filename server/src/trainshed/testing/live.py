@@ -19,7 +19,7 @@ from typing import Any
 
 READY_SECONDS = 30
 POLL_SECONDS = 0.002  # short: the start is measured by it too
-SCRIPT_SECONDS = 100
+SCRIPT_SECONDS = 200  # a pipeline's steps beside other tests
 # The client looks for a repository with subprocesses of a thread while its main thread forks; where the two meet, the fork
 # holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
 CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
@@ -108,7 +108,7 @@ class LiveServer:
         return finish(self.start_script(script, *arguments, home=home))
 
     def start_script(self, script: Path, *arguments: str, home: Path) -> "subprocess.Popen[str]":
-        """Start a script of the client's, with a HOME of its own. Its last line is its answer, in JSON.
+        """Start a script of the client's, with a HOME of its own. Its last line in JSON is its answer.
 
         It runs as a copy in that HOME: outside of any repository the client stores all of it, and an agent can run it too.
         """
@@ -158,10 +158,13 @@ class LiveServer:
 
 def finish(script: "subprocess.Popen[str]") -> Any:
     """The answer of a script that was started; the client must not have complained of an error."""
-    out, err = script.communicate(timeout=SCRIPT_SECONDS)
+    try:
+        out, err = script.communicate(timeout=SCRIPT_SECONDS)
+    finally:
+        script.kill()
     assert script.returncode == 0, f"{out}\n{err}"
-    assert " ERROR " not in err, err
-    return json.loads(out.strip().splitlines()[-1])
+    assert not re.search(" ERROR |Traceback", out + err), f"{out}\n{err}"
+    return next(answer for answer in map(_json, reversed(out.splitlines())) if answer is not None)
 
 
 def assert_whole(data: Path, databases: tuple[str, ...] = DATABASES) -> None:
@@ -169,6 +172,13 @@ def assert_whole(data: Path, databases: tuple[str, ...] = DATABASES) -> None:
     for name in databases:
         with closing(sqlite3.connect(data / name)) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)], name
+
+
+def _json(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def free_ports(count: int) -> list[int]:

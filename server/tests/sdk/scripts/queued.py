@@ -33,13 +33,14 @@ def wait(task_id: str) -> object:
     task = Task.get_task(task_id=task_id)
     task.wait_for_status(status=["completed", "failed", "stopped"], check_interval_sec=0.5)
     task.reload()
-    (worker,) = APIClient().workers.get_all()
+    workers = [worker.id for worker in APIClient().workers.get_all()]
     log = "".join(task.get_reported_console_output(number_of_reports=100))
     return {
         "status": task.status,
         "value": task.get_last_scalar_metrics()["a"]["b"]["last"],
         "printed": "the factor is 21" in log,
-        "worker": [task.data.last_worker, worker.id],
+        "worker": task.data.last_worker,
+        "known": task.data.last_worker in workers,
         "waiting": APIClient().queues.get_num_entries(task.data.execution.queue).num,
     }
 
