@@ -299,6 +299,8 @@ def page_of(page: Page) -> Sql:
 
 def scalar_of(value: Any) -> Any:
     """The scalar of a JSON value."""
+    if value is None or type(value) is str:  # as most are
+        return value
     if isinstance(value, list | tuple | dict) or (isinstance(value, float) and not isfinite(value)):
         return None
     return parameter(value)
