@@ -16,6 +16,7 @@ from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
 from trainshed.services import checks, listing, publicity
 
 MAX_DEPTH = 10
+_NAMED = 100  # projects that a question for those below them names; for more of them it asks for all
 _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 
 
@@ -91,8 +92,10 @@ class Projects:
 
     def descendants(self, project_ids: list[str]) -> list[str]:
         """The ids of the projects and of every project below them."""
-        below = self._documents.find("projects", Or(tuple(Has(("path",), p) for p in project_ids)))
-        return [*project_ids, *(str(project["id"]) for project in below)]
+        wanted = set(project_ids)
+        few = Or(tuple(Has(("path",), project) for project in wanted)) if len(wanted) <= _NAMED else EVERYTHING
+        below = [str(p["id"]) for p in self._documents.find("projects", few) if not wanted.isdisjoint(p["path"])]
+        return [*project_ids, *below]
 
     def within(self, arguments: listing.Arguments) -> tuple[Filter, listing.Arguments]:
         """For a listing of what projects hold: the condition that include_subprojects makes of `project`, and the other arguments.

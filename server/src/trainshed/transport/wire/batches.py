@@ -2,15 +2,15 @@
 
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import Maybe, Request
+from trainshed.transport.wire.common import ManyIds, Maybe, Request
 
 
 class Ids(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
 
 
 class SomeIds(Request, kw_only=True):
-    ids: list[str] | None = None
+    ids: ManyIds | None = None
 
 
 class Move(Ids, kw_only=True):

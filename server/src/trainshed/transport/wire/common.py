@@ -10,7 +10,10 @@ T = TypeVar("T")
 Maybe: TypeAlias = Union[T, UnsetType, None]  # noqa: UP007 - mypy takes no other form of a generic alias
 FreeForm = dict[str, Any]
 
-ONE_OR_MANY = str | list[str | None] | None
+# What one call may name: each name costs work, and memory.
+FieldNames = Annotated[list[str], Meta(max_length=1_000)]
+ManyIds = Annotated[list[str], Meta(max_length=10_000)]
+ONE_OR_MANY = str | Annotated[list[str | None], Meta(max_length=100_000)] | None
 # JSON knows longer numbers, stores do not.
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 # Rows of a listing: two of these multiplied are still 64 bits.
@@ -59,12 +62,12 @@ class Listing(Request, kw_only=True):
     name: str | None = None
     tags: ONE_OR_MANY = None
     system_tags: ONE_OR_MANY = None
-    order_by: str | list[str] | None = None
+    order_by: str | FieldNames | None = None
     page: Number | None = None
     page_size: Count | None = None
     search_text: str | None = None
-    only_fields: str | list[str] | None = None
-    projection: str | list[str] | None = None
+    only_fields: str | FieldNames | None = None
+    projection: str | FieldNames | None = None
     search_hidden: bool | None = None
     scroll_id: Maybe[str] = UNSET
     refresh_scroll: bool | None = None

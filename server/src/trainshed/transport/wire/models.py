@@ -7,6 +7,7 @@ from trainshed.transport.wire.common import (
     FreeForm,
     Int64,
     Listing,
+    ManyIds,
     Maybe,
     Metadata,
     Request,
@@ -96,13 +97,13 @@ class GetByTaskId(Request, kw_only=True):
 
 
 class PublishMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     force_publish_task: bool | None = None
     publish_tasks: bool | None = None
 
 
 class DeleteMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     force: bool | None = None
 
 

@@ -6,7 +6,7 @@ from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import projects as projects_wire
 from trainshed.transport.wire import reports as reports_wire
 from trainshed.transport.wire import tasks as tasks_wire
-from trainshed.transport.wire.common import Request
+from trainshed.transport.wire.common import FieldNames, Request
 from trainshed.transport.wire.projects import TagFilter
 
 
@@ -46,7 +46,7 @@ class PrepareDownload(Request, kw_only=True):
     """A table of what a listing holds; its arguments come beside these."""
 
     entity_type: Literal["task", "model"]
-    only_fields: list[str]
+    only_fields: FieldNames
     field_mappings: list[FieldMapping]
     allow_public: bool | None = None
     search_hidden: bool | None = None

@@ -1,6 +1,6 @@
 """Requests of the pipelines service."""
 
-from trainshed.transport.wire.common import Request
+from trainshed.transport.wire.common import ManyIds, Request
 
 
 class Argument(Request, kw_only=True):
@@ -16,5 +16,5 @@ class StartPipeline(Request, kw_only=True):
 
 
 class DeleteRuns(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     project: str

@@ -6,9 +6,11 @@ from msgspec import UNSET
 
 from trainshed.transport.wire.common import (
     ONE_OR_MANY,
+    FieldNames,
     FreeForm,
     Int64,
     Listing,
+    ManyIds,
     Maybe,
     Request,
 )
@@ -149,7 +151,7 @@ class Update(Request, kw_only=True):
 
 class GetById(Request, kw_only=True):
     task: str
-    only_fields: str | list[str] | None = None
+    only_fields: str | FieldNames | None = None
 
 
 class GetAll(Listing, kw_only=True):
@@ -188,7 +190,7 @@ class Stop(ChangeStatus, kw_only=True):
 
 
 class StopMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     force: bool | None = None
     status_reason: str | None = None
     status_message: str | None = None
@@ -206,7 +208,7 @@ class Archive(_Archiving, kw_only=True):
 
 
 class ArchiveMany(_Archiving, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
 
 
 class Completed(ChangeStatus, kw_only=True):
@@ -218,7 +220,7 @@ class Publish(ChangeStatus, kw_only=True):
 
 
 class PublishMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     force: bool | None = None
     status_reason: str | None = None
     status_message: str | None = None
@@ -233,7 +235,7 @@ class Reset(ChangeStatus, kw_only=True):
 
 
 class ResetMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     force: bool | None = None
     clear_all: bool | None = None
     return_file_urls: bool | None = None
@@ -254,7 +256,7 @@ class Delete(Request, kw_only=True):
 
 
 class DeleteMany(Request, kw_only=True):
-    ids: list[str]
+    ids: ManyIds
     move_to_trash: bool | None = None
     force: bool | None = None
     return_file_urls: bool | None = None

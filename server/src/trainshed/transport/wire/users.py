@@ -2,14 +2,14 @@
 
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import ONE_OR_MANY, Count, FreeForm, Maybe, Number, Request
+from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldNames, FreeForm, Maybe, Number, Request
 
 
 class GetAll(Request, kw_only=True):
     id: ONE_OR_MANY = None
     name: str | None = None
-    only_fields: str | list[str] | None = None
-    order_by: str | list[str] | None = None
+    only_fields: str | FieldNames | None = None
+    order_by: str | FieldNames | None = None
     page: Number | None = None
     page_size: Count | None = None
 
