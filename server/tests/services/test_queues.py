@@ -1,11 +1,17 @@
 """Queues: what is in them, in which order, and that nobody gets what another has got."""
 
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainshed.testing.api import ApiClient, Json
+from trainshed.bootstrap import build_services
+from trainshed.domain.identity import Identity
+from trainshed.testing.api import TOKEN_SECRET, ApiClient, Json, serve, sqlite_engines
 from trainshed.testing.queues import filled, queue, task, waiting
 
 START = 1_767_225_600  # of the tests' clock, in seconds since the epoch
@@ -166,6 +172,32 @@ def test_no_entry_is_lost_when_many_enqueue_and_take(api: ApiClient) -> None:
         list(pool.map(lambda task_id: api.call("tasks.enqueue", task=task_id, queue=queue_id), tasks))
         first = list(pool.map(lambda _: api.call("queues.get_next_task", queue=queue_id)["entry"]["task"], range(10)))
     assert sorted([*first, *waiting(api, queue_id)]) == sorted(tasks)
+
+
+def take_all(folder: Path, queue_id: str, begin: Barrier, taken: Connection) -> None:
+    """An agent of another process on the same data."""
+    engines = sqlite_engines(folder)
+    queueing = build_services(engines, token_secret=TOKEN_SECRET).task_queueing
+    begin.wait()
+    found = []
+    while entry := queueing.take(Identity(user="agent"), queue_id):
+        found.append(entry[0]["task"])
+    taken.send(found)
+
+
+def test_two_processes_never_take_the_same_entry(tmp_path: Path) -> None:
+    api = serve(sqlite_engines(tmp_path))
+    queue_id, tasks = filled(api, 20)
+    api.engines.close()
+    forked = get_context("fork")
+    begin, ends = forked.Barrier(2), [forked.Pipe(duplex=False) for _ in range(2)]
+    agents = [forked.Process(target=take_all, args=(tmp_path, queue_id, begin, end)) for _, end in ends]
+    for agent in agents:
+        agent.start()
+    taken = [task for reader, _ in ends for task in reader.recv()]
+    for agent in agents:
+        agent.join()
+    assert sorted(taken) == sorted(tasks)
 
 
 # moving
