@@ -6,7 +6,9 @@ times the memory. Its worker class takes any number: hence the names with an und
 
 import asyncio
 import errno
+import resource
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -21,12 +23,18 @@ WsgiApp = Callable[..., Any]
 
 # Granian's stubs lag behind its extension.
 _WSGIWorker: Any = _granian.WSGIWorker
+_SocketHolder: Any = _granian.SocketHolder
 _new_scheduler: Any = _futures._new_cbscheduler
 
 _BACKLOG = 1024
 _THREADS = 64  # requests of one listener that run at once; threads come with load and go after IDLE_SECONDS
 _IDLE_SECONDS = 30
-_BACKPRESSURE = 512  # requests that may wait for a thread before connections are left in the backlog
+# Connections of one listener, the idle ones too; further ones stay in the backlog. Each takes some 20 KB, so they all have room.
+_CONNECTIONS = 4096
+_FILES = 8 * _CONNECTIONS  # three listeners, a file or database of many requests each
+# A thread waits for its client's bytes. A client that vanished would be waited for for ever: after so many seconds of silence
+# the kernel asks whether it is there, so often and so many times.
+_ASK_AFTER, _ASK_EVERY, _ASK_TIMES = 60, 15, 4
 _NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
 _NO_METRICS = (None, None)
 _STOP_SECONDS = 10.0  # that running requests get to end before the process does
@@ -56,6 +64,27 @@ def check_free(host: str, port: int) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUseError(host, port) from error
             raise
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A listening socket; connections inherit its options."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _ASK_TIMES)
+    listening.setblocking(False)
+    return listening
+
+
+def _allow_files() -> None:
+    """Let this process open files for all connections: its first limit is often 1024."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(few, enough), most))
 
 
 class _Counted:
@@ -95,13 +124,13 @@ class Listener:
         self._loop = asyncio.new_event_loop()
         self._worker = _WSGIWorker(
             number,
-            (_granian.ListenerSpec(host, port, _BACKLOG), None),
+            (None, _SocketHolder(_listening(host, port).detach(), False, _BACKLOG)),
             None,
             1,
             512,
             _THREADS,
             _IDLE_SECONDS,
-            _BACKPRESSURE,
+            _CONNECTIONS,
             "1",
             HTTP1Settings(),
             None,
@@ -112,6 +141,7 @@ class Listener:
 
     def start(self) -> None:
         """Accept connections; returns at once."""
+        _allow_files()
         scheduler = _new_scheduler(self._loop, _callback_wrapper(self._app, {}), impl_asyncio=True)
         self._worker.serve_mtr(scheduler, self._loop, self._signal)
 
