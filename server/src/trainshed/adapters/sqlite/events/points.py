@@ -2,7 +2,7 @@
 
 import threading
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ import zstandard
 from numpy.typing import NDArray
 
 _INT, _FLOAT = np.dtype("<i8"), np.dtype("<f8")
+_POINT_BYTES = 24  # in a tail
+_WIDE = 64  # points of a series in a tail: below it all series at once are cheaper than one by one
 _FEW = 4096  # points: below it fewer calls count more than fewer bytes
 
 
@@ -42,42 +44,52 @@ def pack_tail(series: Sequence[int], counts: Sequence[int], columns: bytes) -> b
     return array("q", [len(series), *series, *counts]).tobytes() + columns
 
 
-def unpack_tails(bodies: Iterable[bytes]) -> dict[int, Points]:
-    """The points of each series in these tails, in order of arrival."""
+def unpack_tails(bodies: Iterable[bytes], wanted: Collection[int] | None = None) -> dict[int, Points]:
+    """The points of each series in these tails, or of the series that are wanted, in order of arrival."""
+    if wanted is None:
+        bodies = list(bodies)
+        if sum(map(_width, bodies)) * _WIDE * _POINT_BYTES > sum(map(len, bodies)):
+            return _unpack_wide(bodies)
+    parts: dict[int, list[Points]] = {}
+    for body in bodies:
+        for series, points in _slices(body, wanted):
+            parts.setdefault(series, []).append(points)
+    return {series: join(its_parts) for series, its_parts in parts.items()}
+
+
+def _slices(body: bytes, wanted: Collection[int] | None) -> Iterator[tuple[int, Points]]:
+    words, width, start = np.frombuffer(body, _INT), _width(body), 0
+    columns = words[1 + 2 * width :].reshape(3, -1)
+    for series, count in zip(words[1 : 1 + width].tolist(), words[1 + width : 1 + 2 * width].tolist(), strict=True):
+        if wanted is None or series in wanted:
+            part = columns[:, start : start + count]
+            iters, timestamps, values = part if wanted is None else part.copy()  # which lets the body go
+            yield series, Points(iters, timestamps, values.view(_FLOAT))
+        start += count
+
+
+def _width(body: bytes) -> int:
+    """How many series it has."""
+    return int.from_bytes(body[:8], "little")
+
+
+def _unpack_wide(bodies: Iterable[bytes]) -> dict[int, Points]:
+    """As unpack_tails(), all points at once: cheaper when a series has only few points in each tail."""
     parts = [_unpack_tail(body) for body in bodies]
-    if not parts:
-        return {}
     series = np.concatenate([ids for ids, _ in parts])
     order = np.argsort(series, kind="stable")
     series, points = series[order], take(join([points for _, points in parts]), order)
     starts = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
     ends = np.append(starts[1:], len(series))
     return {
-        int(series[start]): Points(points.iters[start:end], points.timestamps[start:end], points.values[start:end])
+        int(series[start]): take(points, slice(start, end))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
     }
 
 
-def unpack_some(bodies: Iterable[bytes], wanted: Collection[int]) -> dict[int, Points]:
-    """As unpack_tails(), of these series alone: for few of them much cheaper."""
-    parts: dict[int, list[Points]] = {}
-    for body in bodies:
-        words = np.frombuffer(body, _INT)
-        width = int(words[0])
-        columns = words[1 + 2 * width :].reshape(3, -1)
-        start = 0
-        for series, count in zip(words[1 : 1 + width].tolist(), words[1 + width : 1 + 2 * width].tolist(), strict=True):
-            if series in wanted:
-                iters, timestamps, values = columns[:, start : start + count].copy()  # lets the body go
-                parts.setdefault(series, []).append(Points(iters, timestamps, values.view(_FLOAT)))
-            start += count
-    return {series: join(its_parts) for series, its_parts in parts.items()}
-
-
 def _unpack_tail(body: bytes) -> tuple[NDArray[np.int64], Points]:
     """The series id of each point, and the points."""
-    words = np.frombuffer(body, _INT)
-    width = int(words[0])
+    words, width = np.frombuffer(body, _INT), _width(body)
     ids, counts, columns = words[1 : 1 + width], words[1 + width : 1 + 2 * width], words[1 + 2 * width :]
     iters, timestamps, values = columns.reshape(3, -1)
     return np.repeat(ids, counts), Points(iters, timestamps, values.view(_FLOAT))

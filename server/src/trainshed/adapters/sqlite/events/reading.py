@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from trainshed.adapters.sqlite.events.figures import COLUMNS
-from trainshed.adapters.sqlite.events.points import Points, decode, join, latest, unpack_some, unpack_tails
+from trainshed.adapters.sqlite.events.points import Points, decode, join, latest, unpack_tails
 from trainshed.ports.events import Series
 
 _Row = tuple[Any, ...]
@@ -38,6 +38,11 @@ def find_series(
     return [row for row in rows if variants is None or row[2] in variants]
 
 
+def has_samples(connection: sqlite3.Connection, series: int) -> bool:
+    """Whether the series has any plot, image or vector."""
+    return connection.execute("SELECT 1 FROM sample WHERE series = ? LIMIT 1", (series,)).fetchone() is not None
+
+
 def chunks(connection: sqlite3.Connection, series: int) -> list[Points]:
     """The chunks of the series, oldest first."""
     rows = connection.execute("SELECT body, count FROM chunk WHERE series = ? ORDER BY id", (series,)).fetchall()
@@ -49,8 +54,7 @@ def young(connection: sqlite3.Connection, owner: str, wanted: Collection[int] | 
     rows = connection.execute(
         "SELECT body FROM tail WHERE owner = (SELECT id FROM owner WHERE name = ?) ORDER BY id", (owner,)
     )
-    bodies = (body for (body,) in rows)
-    return unpack_tails(bodies) if wanted is None else unpack_some(bodies, wanted)
+    return unpack_tails((body for (body,) in rows), wanted)
 
 
 def series_of(metric: str, variant: str, older: list[Points], youngest: Points | None) -> Series:
