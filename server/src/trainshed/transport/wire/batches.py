@@ -24,4 +24,4 @@ class UpdateTags(SomeIds, kw_only=True):
 
 
 class OfProjects(Request, kw_only=True):
-    projects: list[str] | None = None
+    projects: ManyIds | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldFilter, Listing, Maybe, Number, Request
+from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldFilter, Listing, ManyIds, Maybe, Number, Request
 from trainshed.transport.wire.tasks import GetAll as TaskFilter
 
 
@@ -79,7 +79,7 @@ class TagFilter(Request, kw_only=True):
 
 class GetTags(Request, kw_only=True):
     include_system: bool | None = None
-    projects: list[str] | None = None
+    projects: ManyIds | None = None
     filter: TagFilter | None = None
 
 
@@ -98,7 +98,7 @@ class GetNames(Paged, kw_only=True):
 class GetHyperparamValues(Paged, kw_only=True):
     section: str
     name: str
-    projects: list[str] | None = None
+    projects: ManyIds | None = None
     allow_public: bool | None = None
     include_subprojects: bool | None = None
     pattern: str | None = None
@@ -106,13 +106,13 @@ class GetHyperparamValues(Paged, kw_only=True):
 
 class GetModelMetadataValues(Paged, kw_only=True):
     key: str
-    projects: list[str] | None = None
+    projects: ManyIds | None = None
     allow_public: bool | None = None
     include_subprojects: bool | None = None
 
 
 class GetTaskParents(Request, kw_only=True):
-    projects: list[str] | None = None
+    projects: ManyIds | None = None
     tasks_state: Maybe[Literal["active", "archived"]] = UNSET
     include_subprojects: bool | None = None
     task_name: str | None = None
@@ -126,6 +126,6 @@ class GetUniqueMetricVariants(Request, kw_only=True):
 
 
 class GetUserNames(Request, kw_only=True):
-    projects: list[str] | None = None
+    projects: ManyIds | None = None
     include_subprojects: bool | None = None
     entity: Literal["task", "model"] | None = None

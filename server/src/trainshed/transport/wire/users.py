@@ -2,7 +2,7 @@
 
 from msgspec import UNSET
 
-from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldNames, FreeForm, Maybe, Number, Request
+from trainshed.transport.wire.common import ONE_OR_MANY, Count, FieldNames, FreeForm, ManyIds, Maybe, Number, Request
 
 
 class GetAll(Request, kw_only=True):
@@ -15,7 +15,7 @@ class GetAll(Request, kw_only=True):
 
 
 class GetAllEx(GetAll, kw_only=True):
-    active_in_projects: list[str] | None = None
+    active_in_projects: ManyIds | None = None
 
 
 class GetById(Request, kw_only=True):
