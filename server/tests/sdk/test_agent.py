@@ -104,6 +104,22 @@ def test_a_running_task_is_aborted(server: LiveServer, tmp_path: Path) -> None:
     assert ended["status"] == "stopped"
 
 
+def test_a_script_sends_itself_to_a_queue(server: LiveServer, tmp_path: Path) -> None:
+    server.call("queues.create", name="remote")
+    task = server.run(SCRIPTS / "remote.py", home=tmp_path / "client")
+    assert server.call("tasks.get_by_id", task=task)["task"]["status"] == "queued"
+    changed = [("Args", "rate", "4.0"), ("settings", "size", "10")]
+    parameters = [{"section": section, "name": name, "value": value} for section, name, value in changed]
+    server.call("tasks.dequeue", task=task)
+    server.call("tasks.edit_hyper_params", task=task, hyperparams=parameters)
+    server.call("tasks.enqueue", task=task, queue_name="remote")
+    with server.agent("remote", home=tmp_path / "agent", worker="remote"):
+        (ended,) = wait_for(server, [task])
+    assert (ended["status"], ended["last_worker"]) == ("completed", "remote")
+    curve = server.call("events.scalar_metrics_iter_histogram", task=task)["loss"]["all"]
+    assert (curve["x"], curve["y"]) == ([0, 1], [0, 40])
+
+
 def test_agents_run_a_pipeline_of_tasks_and_a_search(server: LiveServer, tmp_path: Path) -> None:
     server.call("queues.create", name="templates")
     script = SCRIPTS / "pipeline_tasks.py"

@@ -300,6 +300,28 @@ def test_triggers(server: LiveServer, tmp_path: Path) -> None:
     }
 
 
+def test_the_states_of_a_task_and_what_is_written_on_it(server: LiveServer, tmp_path: Path) -> None:
+    read = server.run(SCRIPTS / "states.py", home=tmp_path)
+    tags = read["changed"][2]
+    assert sorted(tags) == ["a", "b", "c"]
+    assert read == {
+        "enqueued": ["queued", ["first", "second"], True],
+        "dequeued": ["created", ["second"]],
+        "in front": ["first", "second"],
+        "stopped": ["stopped", "for now", 40, 3],
+        "failed": ["failed", "tried", "broke"],
+        "reset": ["created", {}, 0, []],
+        "changed": [True, "a comment", tags, True],
+        "archived": [True, ["renamed", "second"], ["renamed"]],
+        "unarchived": [False, ["renamed", "second"]],
+        "published": ["published", ["second"], ["renamed", "second"]],
+        "queried": [True, tags, "a comment"],
+        "imported": ["imported", True, tags, "inference"],
+        "projects": ["Sdk/states"],
+        "deleted": [True, []],
+    }
+
+
 def test_scripts_that_end_badly(server: LiveServer, tmp_path: Path) -> None:
     ways = ["fails", "exits", "waits to be aborted", "waits for ctrl-c"]
     fails, exits, aborted, interrupted = scripts = [
