@@ -25,7 +25,8 @@ from trainshed.domain.identity import DEFAULT_COMPANY
 from trainshed.testing.live import LiveServer
 
 BATCH, ROUNDS = 1000, 7
-LONG_SERIES, SERIES = 100_000, 200
+LONG_SERIES, LONGEST_SERIES, SERIES = 100_000, 1_000_000, 200
+PLOTS = 10_000
 
 
 class Client:
@@ -56,6 +57,16 @@ def points(task: str, start: int, count: int = BATCH, series: int = 1) -> bytes:
         b'{"type":"training_stats_scalar","task":"%s","metric":"metric %d","variant":"train","iter":%d,'
         b'"timestamp":%d,"value":%.9f}'
         % (task.encode(), n % series, n // series, 1_767_225_600_000 + n, chance.random())
+        for n in range(start, start + count)
+    )
+
+
+def plots(task: str, start: int, count: int = BATCH) -> bytes:
+    """A batch of plots of 10 KB, an iteration each."""
+    figure = json.dumps({"data": [{"x": list(range(1000)), "y": [n / 7 for n in range(250)]}]})
+    event = {"type": "plot", "task": task, "metric": "figure", "variant": "a", "plot_str": figure}
+    return b"\n".join(
+        json.dumps({**event, "iter": n, "timestamp": 1_767_225_600_000 + n}).encode()
         for n in range(start, start + count)
     )
 
@@ -160,10 +171,25 @@ def read(client: Client) -> dict[str, float]:
     wide = client.call("tasks.create", name="bench", type="training")["id"]
     for start in range(0, SERIES * 1000, BATCH):
         client.send("events.add_batch", points(wide, start, series=SERIES))
+    longest = client.call("tasks.create", name="bench", type="training")["id"]
+    for start in range(0, LONGEST_SERIES, 10 * BATCH):
+        client.send("events.add_batch", points(longest, start, 10 * BATCH))
+    plotted = client.call("tasks.create", name="bench", type="training")["id"]
+    for start in range(0, PLOTS, BATCH):
+        client.send("events.add_batch", plots(plotted, start))
+    page = client.call("events.get_task_events", task=longest, batch_size=LONG_SERIES)[
+        "scroll_id"
+    ]  # a tenth of the way
     raw = {"task": task, "metric": {"metric": "metric 0"}, "batch_size": LONG_SERIES}
     questions: dict[str, tuple[str, dict[str, Any]]] = {
         "100,000 points of a series in full, ms": ("scalar_metrics_iter_raw", raw),
         "100,000 points sampled to 5,000, ms": ("scalar_metrics_iter_histogram", {"task": task, "samples": 5000}),
+        "1,000,000 points sampled to 5,000, ms": ("scalar_metrics_iter_histogram", {"task": longest, "samples": 5000}),
+        "a page of 500 of 1,000,000 raw points, ms": (
+            "get_task_events",
+            {"task": longest, "event_type": "training_stats_scalar", "batch_size": 500, "scroll_id": page},
+        ),
+        "the newest 5 of 10,000 plots, ms": ("plots", {"metrics": [{"task": plotted}], "iters": 5}),
         "200 series of 1,000 points, ms": ("scalar_metrics_iter_histogram", {"task": wide}),
     }
     return {
