@@ -23,9 +23,16 @@ _PATH = re.compile(r"/(?:v(?P<major>[0-9]{1,4})(?:\.(?P<minor>[0-9]{1,4}))?/)?(?
 _FORKING_CLIENTS = ("X-ClearML-Client", "X-Trains-Client")
 
 
+class _Unrouted(Flask):
+    """Every request is answered before Flask would route it: looking for a route is a tenth of the work of a small call."""
+
+    def create_url_adapter(self, request: Request | None) -> None:
+        return None
+
+
 def create_api_app(services: Services) -> Flask:
     """The WSGI application of the API listener."""
-    app = Flask("trainshed.api", static_folder=None)
+    app = _Unrouted("trainshed.api", static_folder=None)
 
     # Before any routing, so that every path and method comes here: a 404 or 405 of the framework's own would send the
     # client into an endless loop.
