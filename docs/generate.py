@@ -1,37 +1,62 @@
 """Writes the pages of docs/reference/ from the code; with --check, fails when one is not what the code says.
 
 python docs/generate.py [--check]
+
+The pages of endpoints say in words what GET /openapi.json says to programs: both are made of the same description.
 """
 
+import re
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from trainshed.domain.errors import Fault
-from trainshed.transport.table import ENDPOINTS, first_version
-from trainshed.transport.version import text
+from trainshed.domain.identity import Role
+from trainshed.transport.openapi import document
 
 REFERENCE = Path(__file__).parent / "reference"
+Json = dict[str, Any]
 
 
-def endpoints() -> str:
-    """What answers, from the endpoint table."""
+def endpoints(api: Json) -> str:
+    """What answers, service by service."""
     lines = [
         "# Endpoints",
         "",
         "`/v<version>/<endpoint>`, any HTTP method, arguments as a JSON object. A login is HTTP Basic with an access key, or a",
-        "Bearer token from `auth.login`. Arguments in **bold** are needed.",
-        "",
-        "| endpoint | since | login | arguments |",
-        "| --- | --- | --- | --- |",
+        "Bearer token from `auth.login`. Each service has a page with the arguments and replies of its endpoints;",
+        "`GET /openapi.json` of a server says the same to programs. What a call may fail with: [errors](errors.md).",
     ]
-    for name, entry in sorted(ENDPOINTS.items()):
-        fields = msgspec.structs.fields(entry.request)
-        arguments = ", ".join(f"**{f.encode_name}**" if f.required else f.encode_name for f in fields)
-        shown = "lines of JSON" if entry.batch else arguments
-        lines.append(f"| `{name}` | {text(first_version(entry))} | {'yes' if entry.login else 'no'} | {shown} |")
+    for service, operations in _services(api):
+        lines += ["", f"## [{service}](endpoints/{service}.md)", ""]
+        lines += ["| endpoint | since | login | |", "| --- | --- | --- | --- |"]
+        for name, operation in operations:
+            link = f"[`{name}`](endpoints/{service}.md#{_anchor(name)})"
+            lines.append(f"| {link} | {operation['x-since']} | {_login(operation)} | {operation.get('summary', '')} |")
     return "\n".join(lines) + "\n"
+
+
+def service_page(api: Json, service: str, operations: list[tuple[str, Json]]) -> str:
+    """The endpoints of one service, with all that their arguments and replies are made of."""
+    page = [f"# {service}", "", "Arguments in **bold** are needed. A reply's field is there when it has a value."]
+    for name, operation in operations:
+        page += ["", f"## {name}", ""]
+        if said := operation.get("description"):
+            page += [_wrapped(said), ""]
+        page += [f"Since {operation['x-since']}. Login: {_login(operation)}.", "", *_arguments(api, operation)]
+        page += ["", *_reply(operation)]
+    parts = _parts(api, page)
+    if parts:
+        page += ["", "## Parts"]
+    for part in sorted(parts, key=str.lower):
+        schema = api["components"]["schemas"][part]
+        page += ["", f"### {part}", ""]
+        if said := schema.get("description"):
+            page += [_wrapped(" ".join(said.split())), ""]
+        page += _fields(schema) if "properties" in schema else [_type(schema)]
+    return "\n".join(page) + "\n"
 
 
 def errors() -> str:
@@ -49,14 +74,106 @@ def errors() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"endpoints.md": endpoints, "errors.md": errors}
+def _services(api: Json) -> Iterator[tuple[str, list[tuple[str, Json]]]]:
+    operations = [(path[1:], item["post"]) for path, item in api["paths"].items()]
+    for service, found in groupby(operations, key=lambda one: one[0].partition(".")[0]):
+        yield service, list(found)
+
+
+def _login(operation: Json) -> str:
+    if not operation["security"]:
+        return "no"
+    if {} in operation["security"]:
+        return "may be"
+    roles = operation["x-roles"]
+    return "yes" if len(roles) == len(Role) else ", ".join(roles)
+
+
+def _arguments(api: Json, operation: Json) -> list[str]:
+    ((kind, content),) = operation["requestBody"]["content"].items()
+    if "x-item-schema" in content:
+        return [f"A body of lines (`{kind}`), each {_type(content['x-item-schema'])}."]
+    schema = content["schema"]
+    if "$ref" not in schema:
+        return [f"Arguments: {_type(schema)}."]
+    struct = api["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return _fields(struct, "argument") if struct["properties"] else ["No arguments."]
+
+
+def _reply(operation: Json) -> list[str]:
+    content = operation["responses"]["200"]["content"]
+    if "application/json" not in content:
+        return [f"Reply: a file, {' or '.join(f'`{kind}`' for kind in content)}."]
+    data = content["application/json"]["schema"]["properties"]["data"]
+    if data.get("properties"):
+        return _fields(data, "in the reply")
+    return ["Nothing in the reply." if "properties" in data else f"The reply: {_type(data)}."]
+
+
+def _fields(schema: Json, kind: str = "field") -> list[str]:
+    needed = schema.get("required", ())
+    lines = [f"| {kind} | type |", "| --- | --- |"]
+    for name, field in schema["properties"].items():
+        lines.append(f"| {f'**{name}**' if name in needed else name} | {_type(field)} |")
+    return lines
+
+
+def _type(schema: Json) -> str:
+    """A type in words. Null, which every optional field may be, is not worth a word."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{_anchor(name)})"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type(one) for one in schema["anyOf"] if one.get("type") != "null"))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
+    if schema.get("type") == "array":
+        bound = f" of at most {schema['maxItems']:,}" if "maxItems" in schema else ""
+        return f"list{bound} of {_type(schema.get('items', {}))}" if schema.get("items") else f"list{bound}"
+    if schema.get("type") == "object":
+        if schema.get("properties"):
+            return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in schema["properties"].items()) + "}"
+        inside = schema.get("additionalProperties")
+        return f"map of {_type(inside)}" if isinstance(inside, dict) and inside else "object"
+    return str(schema.get("type", "anything"))
+
+
+def _parts(api: Json, page: list[str]) -> set[str]:
+    """The names of the schemas that the page refers to, and those that these do."""
+    named = {_anchor(name): name for name in api["components"]["schemas"]}
+    found: set[str] = set()
+    new = "\n".join(page)
+    while names := {named[link] for link in re.findall(r"\]\(#([^)]+)\)", new)} - found:
+        found |= names
+        schemas = [api["components"]["schemas"][name] for name in names]
+        new = "\n".join(line for s in schemas for line in (_fields(s) if "properties" in s else [_type(s)]))
+    return found
+
+
+def _anchor(heading: str) -> str:
+    """As GitHub links to a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _wrapped(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def pages() -> dict[str, str]:
+    """Path in docs/reference/ -> text."""
+    api = document()
+    services = {
+        f"endpoints/{service}.md": service_page(api, service, operations) for service, operations in _services(api)
+    }
+    return {"endpoints.md": endpoints(api), "errors.md": errors(), **services}
 
 
 def main() -> int:
     check = "--check" in sys.argv[1:]
-    stale = []
-    for name, make in PAGES.items():
-        path, page = REFERENCE / name, make()
+    wanted = pages()
+    stale = [str(path) for path in REFERENCE.rglob("*.md") if str(path.relative_to(REFERENCE)) not in wanted]
+    for name, page in wanted.items():
+        path = REFERENCE / name
         if check and (not path.exists() or path.read_text() != page):
             stale.append(name)
         elif not check:
