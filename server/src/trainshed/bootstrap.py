@@ -22,9 +22,10 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
-from trainshed.services import Services
+from trainshed.services import Services, joins, listing
 from trainshed.services.accounts import Accounts, Announcement
 from trainshed.services.archive import Archive
+from trainshed.services.catalog import Catalog
 from trainshed.services.census import Census
 from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
@@ -103,11 +104,13 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
     files = FileDeletion(
         documents=documents, events=events, blobs=engines.blobs, clock=clock, addresses=files_addresses
     )
-    tasks = Tasks(
-        documents=documents, events=events, cache=cache, clock=clock, projects=projects, queues=queues, files=files
-    )
+    tasks = Tasks(documents=documents, events=events, clock=clock, projects=projects, queues=queues, files=files)
     workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
-    models = Models(documents=documents, events=events, cache=cache, clock=clock, projects=projects, tasks=tasks)
+    models = Models(documents=documents, events=events, clock=clock, projects=projects, tasks=tasks)
+    task_catalog, model_catalog = (
+        Catalog(documents=documents, cache=cache, projects=projects, entity=entity, references=references)
+        for entity, references in ((listing.TASKS, joins.TASKS), (listing.MODELS, joins.MODELS))
+    )
     cloning = Cloning(tasks=tasks)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
@@ -119,6 +122,8 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
         archive=Archive(clock=clock, tasks=tasks, models=models),
         census=Census(documents=documents, clock=clock),
         cloning=cloning,
+        model_catalog=model_catalog,
+        task_catalog=task_catalog,
         model_filing=Filing(
             documents=documents,
             clock=clock,
@@ -140,9 +145,7 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
         projects=projects,
         project_stats=project_stats,
         project_tree=ProjectTree(documents=documents, projects=projects),
-        organization=Organization(
-            documents=documents, cache=cache, projects=projects, project_stats=project_stats, tasks=tasks, models=models
-        ),
+        organization=Organization(cache=cache, project_stats=project_stats, tasks=task_catalog, models=model_catalog),
         pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
         project_deletion=ProjectDeletion(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trainshed.services.accounts import Accounts
 from trainshed.services.archive import Archive
+from trainshed.services.catalog import Catalog
 from trainshed.services.census import Census
 from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
@@ -38,6 +39,8 @@ class Services:
     archive: Archive
     census: Census
     cloning: Cloning
+    model_catalog: Catalog
+    task_catalog: Catalog
     model_filing: Filing
     task_filing: Filing
     storage: Storage

@@ -8,12 +8,11 @@ from trainshed.domain.errors import ApiError, Fault, NotFound
 from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
 from trainshed.domain.status import Status
-from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
-from trainshed.ports.query import EVERYTHING, And, Eq, In
-from trainshed.services import checks, joins, listing, metadata
+from trainshed.ports.query import Eq
+from trainshed.services import checks, metadata
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
 
@@ -38,12 +37,9 @@ _FIELDS = (
 class Models:
     """The use cases of models."""
 
-    def __init__(
-        self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, projects: Projects, tasks: Tasks
-    ) -> None:
+    def __init__(self, *, documents: Documents, events: Events, clock: Clock, projects: Projects, tasks: Tasks) -> None:
         self._documents = documents
         self._events = events
-        self._cache = cache
         self._clock = clock
         self._projects = projects
         self._tasks = tasks
@@ -51,20 +47,6 @@ class Models:
     def get(self, identity: Identity, model_id: str) -> Document:
         """Raises INVALID_MODEL_ID."""
         return checks.existing(self._documents, "models", identity, model_id, Fault.INVALID_MODEL_ID)
-
-    def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """Models as asked for. A project means that project only, unless include_subprojects."""
-        extra, arguments = self._projects.within(arguments)
-        return listing.fetch(self._documents, self._cache, listing.MODELS, identity, arguments, extra=extra)
-
-    def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """As find, with references as objects."""
-        return joins.find(self._documents, joins.MODELS, identity, arguments, self.find)
-
-    def frameworks(self, identity: Identity, projects: list[str] | None) -> list[str]:
-        """The frameworks of models in the projects and below them, or of all, sorted."""
-        inside = In(("project",), tuple(self._projects.descendants(projects))) if projects else EVERYTHING
-        return self._documents.distinct("models", ("framework",), And((listing.visible(identity), inside)))
 
     def of_task(self, identity: Identity, task_id: str) -> Document:
         """The latest output model of a task. Raises INVALID_MODEL_ID when it has none."""

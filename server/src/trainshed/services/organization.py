@@ -13,17 +13,14 @@ from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
-from trainshed.ports.documents import Document, Documents
+from trainshed.ports.documents import Document
 from trainshed.ports.query import And, Eq, Filter, Has, In
 from trainshed.services import listing
-from trainshed.services.models import Models
+from trainshed.services.catalog import Catalog
 from trainshed.services.project_stats import ProjectStats
-from trainshed.services.projects import Projects
-from trainshed.services.tasks import Tasks
 
 PREPARED_SECONDS = 600.0  # a prepared table waits so long for its download
 _PIECE = 500  # rows read at once
-_ENTITIES = {"tasks": listing.TASKS, "models": listing.MODELS, "reports": listing.TASKS}
 _KINDS = {"pipelines": "pipeline", "datasets": "dataset"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -43,22 +40,19 @@ class Organization:
     def __init__(
         self,
         *,
-        documents: Documents,
         cache: Cache,
-        projects: Projects,
         project_stats: ProjectStats,
-        tasks: Tasks,
-        models: Models,
+        tasks: Catalog,
+        models: Catalog,
     ) -> None:
-        self._documents = documents
         self._cache = cache
-        self._projects = projects
         self._project_stats = project_stats
         self._find = {"task": tasks.find_joined, "model": models.find_joined}
+        self._catalogs = {"tasks": tasks, "models": models, "reports": tasks}
 
     def count(self, identity: Identity, kind: str, arguments: listing.Arguments) -> int:
         """How many there are of a kind, among those that the listing arguments mean."""
-        if kind in _ENTITIES:
+        if kind in self._catalogs:
             return self._count_entities(identity, kind, arguments)
         if kind in _KINDS:  # they live in hidden projects
             tagged = Has(("system_tags",), _KINDS[kind])
@@ -72,9 +66,7 @@ class Organization:
             arguments = {**arguments, "search_hidden": True}
         if arguments.get("active_users"):
             parts.append(In(("user",), tuple(arguments["active_users"])))
-        inside, arguments = self._projects.within(arguments)
-        extra = And((*parts, inside))
-        return listing.count(self._documents, _ENTITIES[kind], identity, arguments, extra=extra)
+        return self._catalogs[kind].count(identity, arguments, extra=And(tuple(parts)))
 
     # tables
 

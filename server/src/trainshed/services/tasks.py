@@ -10,12 +10,11 @@ from trainshed.domain.errors import ApiError, Fault, NotFound
 from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
 from trainshed.domain.status import FINISHED, Status, may_change
-from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events
-from trainshed.ports.query import EVERYTHING, And, Eq, Has, In
-from trainshed.services import checks, joins, listing
+from trainshed.ports.query import And, Eq, Has, In
+from trainshed.services import checks
 from trainshed.services.file_deletion import TRASH, FileDeletion, Urls
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
@@ -82,7 +81,6 @@ class Tasks:
         *,
         documents: Documents,
         events: Events,
-        cache: Cache,
         clock: Clock,
         projects: Projects,
         queues: Queues,
@@ -90,7 +88,6 @@ class Tasks:
     ) -> None:
         self._documents = documents
         self._events = events
-        self._cache = cache
         self._clock = clock
         self._projects = projects
         self._queues = queues
@@ -101,20 +98,6 @@ class Tasks:
     def get(self, identity: Identity, task_id: str) -> Document:
         """Raises INVALID_TASK_ID."""
         return checks.existing(self._documents, "tasks", identity, task_id, Fault.INVALID_TASK_ID)
-
-    def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """Tasks as asked for. A project means that project only, unless include_subprojects."""
-        extra, arguments = self._projects.within(arguments)
-        return listing.fetch(self._documents, self._cache, listing.TASKS, identity, arguments, extra=extra)
-
-    def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """As find, with references as objects."""
-        return joins.find(self._documents, joins.TASKS, identity, arguments, self.find)
-
-    def types(self, identity: Identity, projects: list[str] | None) -> list[str]:
-        """The types of tasks in the projects and below them, or of all, sorted."""
-        inside = In(("project",), tuple(self._projects.descendants(projects))) if projects else EVERYTHING
-        return self._documents.distinct("tasks", ("type",), And((listing.visible(identity), inside)))
 
     def steps(self, identity: Identity, task_id: str) -> list[str]:
         """The tasks that a pipeline's controller started; none of any other task."""

@@ -17,11 +17,11 @@ def get_by_id(call: Call, request: wire.GetById) -> Reply:
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
-    return listed("models", call.services.models.find(call.identity, listing(request, call.arguments)))
+    return listed("models", call.services.model_catalog.find(call.identity, listing(request, call.arguments)))
 
 
 def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
-    found = call.services.models.find_joined(call.identity, listing(request, call.arguments))
+    found = call.services.model_catalog.find_joined(call.identity, listing(request, call.arguments))
     return listed("models", found, _with_stats) if request.include_stats else listed("models", found)
 
 
@@ -38,7 +38,7 @@ def get_by_task_id(call: Call, request: wire.GetByTaskId) -> Reply:
 
 
 def get_frameworks(call: Call, request: OfProjects) -> Reply:
-    return {"frameworks": call.services.models.frameworks(call.identity, request.projects)}
+    return {"frameworks": call.services.model_catalog.values(call.identity, "framework", request.projects)}
 
 
 def update_for_task(call: Call, request: wire.UpdateForTask) -> Reply:

@@ -79,8 +79,8 @@ def delete(call: Call, request: wire.Delete) -> Reply:
 
 def get_task_data(call: Call, request: wire.GetTaskData) -> Reply:
     """The tasks (or models) as asked for, and of their results those that were named."""
-    find = call.services.models.find if request.model_events else call.services.tasks.find
-    found = find(call.identity, listing(request, call.arguments)).documents
+    catalog = call.services.model_catalog if request.model_events else call.services.task_catalog
+    found = catalog.find(call.identity, listing(request, call.arguments)).documents
     ids = [str(document["id"]) for document in found]
     reply: Reply = {"tasks": [shown(document) for document in found]}
     if request.plots is not None:

@@ -30,11 +30,11 @@ def get_by_id(call: Call, request: wire.GetById) -> Reply:
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:
-    return listed("tasks", call.services.tasks.find(call.identity, listing(request, call.arguments)))
+    return listed("tasks", call.services.task_catalog.find(call.identity, listing(request, call.arguments)))
 
 
 def get_all_ex(call: Call, request: wire.GetAllEx) -> Reply:
-    return listed("tasks", call.services.tasks.find_joined(call.identity, listing(request, call.arguments)))
+    return listed("tasks", call.services.task_catalog.find_joined(call.identity, listing(request, call.arguments)))
 
 
 def create(call: Call, request: wire.Create) -> Reply:
@@ -42,7 +42,7 @@ def create(call: Call, request: wire.Create) -> Reply:
 
 
 def get_types(call: Call, request: OfProjects) -> Reply:
-    return {"types": call.services.tasks.types(call.identity, request.projects)}
+    return {"types": call.services.task_catalog.values(call.identity, "type", request.projects)}
 
 
 def validate(call: Call, request: wire.Create) -> Reply:
