@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
-from trainshed.domain.errors import Fault, StoreError
+from trainshed.domain.errors import Fault
 from trainshed.domain.identity import Identity
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
@@ -42,13 +43,14 @@ from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
 from trainshed.services.reports import Reports
+from trainshed.services.retention import FOREVER, Keep, Retention
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
 from trainshed.services.users import Users
-from trainshed.services.watchdog import INTERVAL, Watchdog
+from trainshed.services.watchdog import SILENCE, Watchdog
 from trainshed.services.workers import Workers
 from trainshed.settings import Settings
 from trainshed.transport import version
@@ -60,6 +62,8 @@ from trainshed.transport.web import create_web_app
 log = logging.getLogger(__name__)
 
 _FILES_SECONDS = 60.0  # between two looks for files to delete
+_RETENTION_SECONDS = 3600.0  # between two looks for what is too old: days are what it counts in
+_LONGEST_STEP = 300.0  # seconds for a step of a job; then another process takes the first one for dead
 _COMPACT_SECONDS = 15.0  # between two looks for recent points to pack: often enough, as unpacked ones read well
 
 
@@ -94,8 +98,18 @@ def open_engines(settings: Settings) -> Engines:
     )
 
 
-def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Sequence[str] = ()) -> Services:
-    """The use cases over the engines. files_addresses: what clients call the file server."""
+def build_services(
+    engines: Engines,
+    *,
+    token_secret: bytes,
+    files_addresses: Sequence[str] = (),
+    silence: int = SILENCE,
+    keep: Keep = FOREVER,
+) -> Services:
+    """The use cases over the engines.
+
+    files_addresses: what clients call the file server. silence: see Watchdog. keep: what is removed when.
+    """
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     announcement = Announcement(version.text(version.API), version.SERVER)
     projects = Projects(documents=documents, cache=cache, clock=clock)
@@ -157,7 +171,8 @@ def build_services(engines: Engines, *, token_secret: bytes, files_addresses: Se
         task_queueing=queueing,
         models=models,
         events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
-        watchdog=Watchdog(documents=documents, cache=cache, clock=clock, tasks=tasks),
+        watchdog=Watchdog(documents=documents, cache=cache, clock=clock, tasks=tasks, silence=silence),
+        retention=Retention(documents=documents, events=events, clock=clock, files=files, keep=keep),
         queues=queues,
         workers=workers,
         serving=Serving(documents=documents, clock=clock, history=history),
@@ -219,13 +234,16 @@ class Periodic:
     """Does a job in the background, step by step, every so many seconds from start() to stop().
 
     step: does a bounded part; whether more is left to do at once. Of several processes with one cache, one does the job.
+    A failure ends the round and is logged, the first of a row alone: the next round tries again.
     """
 
     def __init__(self, name: str, step: Callable[[], bool], *, seconds: float, cache: Cache) -> None:
         self._name = name
+        self._lease = f"lease:{name}"
         self._step = step
         self._seconds = seconds
         self._cache = cache
+        self._failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -241,12 +259,23 @@ class Periodic:
     def turn(self) -> None:
         """Do what there is to do, unless another process does or did so a moment ago."""
         try:
-            # The lease ends a little before this process comes back for it.
-            if self._cache.add(f"lease:{self._name}", b"", self._seconds * 0.9):
-                while not self._stopping.is_set() and self._step():
-                    pass
-        except StoreError:  # a full disk, say: it may be better the next time
-            log.exception("%s failed", self._name)
+            if self._cache.add(self._lease, b"", _LONGEST_STEP):
+                self._work()
+        except Exception:  # the edge of a thread: without it nobody would do the job any more
+            if not self._failing:  # a full disk, say: it may last
+                log.exception("%s failed; it is tried again every %g seconds", self._name, self._seconds)
+            self._failing = True
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping.is_set() and self._step():
+                self._cache.set(self._lease, b"", _LONGEST_STEP)
+        finally:
+            # It ends a little before this process comes back for it.
+            self._cache.set(self._lease, b"", self._seconds * 0.9)
+        if self._failing:
+            log.info("%s works again", self._name)
+        self._failing = False
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -254,10 +283,19 @@ class Periodic:
             self._stopping.wait(self._seconds)
 
 
-def build_jobs(engines: Engines, services: Services) -> tuple[Periodic, ...]:
+def build_jobs(settings: Settings, engines: Engines, services: Services) -> tuple[Periodic, ...]:
     """What the server does by itself."""
+    cache = engines.cache
     return (
-        Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=engines.cache),
-        Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=engines.cache),
-        Periodic("watchdog", services.watchdog.look, seconds=INTERVAL, cache=engines.cache),
+        Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
+        Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache),
+        Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),
+        Periodic("watchdog", services.watchdog.look, seconds=settings.watchdog_seconds, cache=cache),
     )
+
+
+def files_addresses(settings: Settings) -> tuple[str, ...]:
+    """What clients call the file server, as far as this process knows."""
+    port = settings.ports.get("files")
+    local = ("localhost", "127.0.0.1", "[::1]", settings.host, socket.gethostname())
+    return settings.files_urls if port is None else (*settings.files_urls, *(f"http://{n}:{port}" for n in local))

@@ -15,7 +15,9 @@ from pathlib import Path
 from trainshed import bootstrap
 from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.domain.identity import Identity
+from trainshed.services import Services
 from trainshed.services.accounts import KeyPair
+from trainshed.services.retention import FOREVER, Keep
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport import version
 from trainshed.transport.listener import Listener, PortInUseError, check_free
@@ -75,7 +77,45 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="do not wait for the disk at each write: a power cut may lose the last moments (a killed process never does)",
     )
+    serve.add_argument(
+        "--files-url",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an address by which clients reach the file server, so that links with it are known as its own",
+    )
+    serve.add_argument(
+        "--watchdog-threshold",
+        type=_seconds,
+        default=7200,
+        metavar="SECONDS",
+        help="stop running tasks without a sign of life for so long (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--watchdog-interval",
+        type=_seconds,
+        default=900,
+        metavar="SECONDS",
+        help="between two looks for such tasks (default: %(default)s)",
+    )
+    _add_keep(serve)
     serve.set_defaults(call=_serve)
+
+    retention = commands.add_parser(
+        "retention", help="show what the server would remove now; removes nothing", allow_abbrev=False
+    )
+    _add_data_dir(retention)
+    _add_keep(retention)
+    retention.add_argument("--json", action="store_true", help="print JSON")
+    retention.set_defaults(call=_retention)
+
+    files = commands.add_parser("files", help="files of deleted tasks that are still to be deleted", allow_abbrev=False)
+    actions = files.add_subparsers(metavar="ACTION", required=True)
+    for action, text in _FILES_ACTIONS.items():
+        verb = actions.add_parser(action, help=text, allow_abbrev=False)
+        _add_data_dir(verb)
+        verb.add_argument("--json", action="store_true", help="print JSON")
+        verb.set_defaults(call=_files, action=action)
 
     credentials = commands.add_parser("credentials", help="access keys for clients", allow_abbrev=False)
     actions = credentials.add_subparsers(metavar="ACTION", required=True)
@@ -92,6 +132,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_FILES_ACTIONS = {
+    "pending": "list those that the server is about to delete",
+    "failed": "list those that could not be deleted, with the reason",
+    "retry": "have the server try the failed ones again",
+    "forget": "strike the failed ones off the list; the files stay where they are",
+}
+
+
+def _add_keep(parser: argparse.ArgumentParser) -> None:
+    for name, what in {
+        "logs": "console logs of finished tasks",
+        "images": "debug images of finished tasks, with their files",
+        "plots": "plots of finished tasks",
+        "trash": "tasks in the trash",
+    }.items():
+        parser.add_argument(
+            f"--keep-{name}", type=_days, metavar="DAYS", help=f"remove {what} after so many days (default: never)"
+        )
+
+
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
     default = Path(os.environ.get("TRAINSHED_DATA_DIR") or share / "trainshed")
@@ -106,6 +166,22 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: 1 or more")
+    return int(text)
+
+
+def _keep(options: argparse.Namespace) -> Keep:
+    return Keep(logs=options.keep_logs, images=options.keep_images, plots=options.keep_plots, trash=options.keep_trash)
+
+
 def _listeners(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     unknown = [name for name in names if name not in LISTENERS]
@@ -116,12 +192,27 @@ def _listeners(text: str) -> tuple[str, ...]:
 
 def _serve(options: argparse.Namespace) -> Exit:
     ports = {name: getattr(options, f"{name}_port") for name in options.only}
-    settings = Settings(data_dir=options.data_dir, host=options.host, ports=ports, durable=not options.fast_writes)
+    settings = Settings(
+        data_dir=options.data_dir,
+        host=options.host,
+        ports=ports,
+        durable=not options.fast_writes,
+        files_urls=tuple(options.files_url),
+        silence_seconds=options.watchdog_threshold,
+        watchdog_seconds=options.watchdog_interval,
+        keep=_keep(options),
+    )
     _check_ports(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
     with _store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
-        services = bootstrap.build_services(engines, token_secret=bootstrap.secret(settings.data_dir, "token"))
+        services = bootstrap.build_services(
+            engines,
+            token_secret=bootstrap.secret(settings.data_dir, "token"),
+            files_addresses=bootstrap.files_addresses(settings),
+            silence=settings.silence_seconds,
+            keep=settings.keep,
+        )
 
         def prepare(user: str, first: KeyPair) -> None:
             services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is
@@ -133,7 +224,7 @@ def _serve(options: argparse.Namespace) -> Exit:
         Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
         for number, name in enumerate(ports, start=1)
     ]
-    jobs = bootstrap.build_jobs(engines, services)
+    jobs = bootstrap.build_jobs(settings, engines, services)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -202,16 +293,53 @@ def _store(folder: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _services(folder: Path, keep: Keep = FOREVER) -> Iterator[Services]:
+    """The use cases over the data of a server, beside which this may run."""
+    if not (folder / "documents.db").exists():
+        raise _Refusal(Exit.MISSING, f"no server has run in {folder}", "name its --data-dir")
+    with _store(folder):
+        _become_owner(folder)
+        engines = bootstrap.open_engines(Settings(data_dir=folder, ports={}))
+        yield bootstrap.build_services(engines, token_secret=bootstrap.secret(folder, "token"), keep=keep)
+        engines.close()
+
+
+def _retention(options: argparse.Namespace) -> Exit:
+    with _services(options.data_dir, _keep(options)) as services:
+        removals = [removal._asdict() for removal in services.retention.preview()]
+    if options.json:
+        print(json.dumps(removals))
+    for removal in () if options.json else removals:
+        print("{kind:6}  {events:9}  {since}  {task}  {name}".format(**removal))
+    return Exit.OK
+
+
+def _files(options: argparse.Namespace) -> Exit:
+    with _services(options.data_dir) as services:
+        files = services.file_deletion
+        if options.action in ("retry", "forget"):
+            files.retry() if options.action == "retry" else files.forget()
+            return Exit.OK
+        listed = [
+            {"url": file["url"], "reason": file["reason"], **{name: found[name] for name in _FILES_SHOWN}}
+            for found in files.listed(options.action)
+            for file in found["files"]
+        ]
+    if options.json:
+        print(json.dumps(listed))
+    for file in () if options.json else listed:
+        print("{url}  {reason}".format(**file).rstrip())
+    return Exit.OK
+
+
+_FILES_SHOWN = ("owners", "user", "created", "due", "attempts")
+
+
 def _create_credentials(options: argparse.Namespace) -> Exit:
-    if not (options.data_dir / "documents.db").exists():
-        raise _Refusal(Exit.MISSING, f"no server has run in {options.data_dir}", "name its --data-dir")
-    with _store(options.data_dir):
-        _become_owner(options.data_dir)
-        engines = bootstrap.open_engines(Settings(data_dir=options.data_dir, ports={}))
-        services = bootstrap.build_services(engines, token_secret=bootstrap.secret(options.data_dir, "token"))
+    with _services(options.data_dir) as services:
         user, first = services.accounts.ensure_admin()
         pair = first or services.accounts.create_credentials(user, label=options.label)
-        engines.close()
     if options.json:
         print(json.dumps({"access_key": pair.access_key, "secret_key": pair.secret_key}))
     else:

@@ -1,9 +1,12 @@
-"""Tasks that nobody hears of any more, and the jobs that look for them."""
+"""Tasks that nobody hears of any more."""
+
+from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 
-from trainshed.bootstrap import Engines, Periodic, build_services
-from trainshed.services.watchdog import INTERVAL, SILENCE, Watchdog
+from trainshed.bootstrap import Engines, build_apps, build_services
+from trainshed.services.watchdog import SILENCE, Watchdog
 from trainshed.testing.api import TOKEN_SECRET, ApiClient, Json
 from trainshed.testing.reports import line
 
@@ -18,6 +21,17 @@ def task(api: ApiClient) -> str:
     created: str = api.call("tasks.create", name="a task", type="training")["id"]
     api.call("tasks.started", task=created)
     return created
+
+
+class SlowBody(BytesIO):
+    """A request's body that takes its time: what it reads comes from an iterator."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+
+    def read(self, size: int | None = -1) -> bytes:
+        return next(self._pieces, b"")
 
 
 def get(api: ApiClient, task: str) -> Json:
@@ -38,13 +52,19 @@ def test_a_silent_task_is_stopped(api: ApiClient, watchdog: Watchdog, task: str)
     assert "worker" not in found["status_message"]  # the client would not end a task that lives after all
 
 
-@pytest.mark.parametrize("sign", ["ping", "event", "edit", "upload"])
+@pytest.mark.parametrize("sign", ["ping", "event", "log", "edit", "status", "worker", "upload"])
 def test_any_sign_of_life_counts(api: ApiClient, watchdog: Watchdog, task: str, sign: str) -> None:
     api.move_clock(SILENCE - 10)
     if sign == "ping":
         api.call("tasks.ping", task=task)
     elif sign == "event":
         api.add_events([line(task, 1, "alive")])
+    elif sign == "log":
+        api.add_events([{"type": "log", "task": task, "msg": "alive"}])
+    elif sign == "status":
+        api.call("tasks.started", task=task, status_reason="alive")
+    elif sign == "worker":
+        api.call("workers.status_report", worker="w", task=task, timestamp=0)
     elif sign == "edit":
         api.call("tasks.edit", task=task, comment="alive", force=True)
     else:
@@ -54,6 +74,38 @@ def test_any_sign_of_life_counts(api: ApiClient, watchdog: Watchdog, task: str, 
     assert get(api, task)["status"] == "in_progress"
     api.move_clock(20)
     watchdog.look()
+    assert get(api, task)["status"] == "stopped"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_an_upload_is_a_sign_of_life(api: ApiClient, engines: Engines, task: str, method: str) -> None:
+    """Through the file server, which shares nothing with the API but the engines; also while it lasts."""
+    services = build_services(engines, token_secret=TOKEN_SECRET, silence=100)
+    files = build_apps(engines, services)["files"].test_client()
+    name = f"p/t.{task}/artifacts/data"
+    api.move_clock(90)
+
+    def slow() -> Iterator[bytes]:
+        yield b"begun"
+        api.move_clock(90)  # 180 s after any other sign
+        services.watchdog.look()
+        assert get(api, task)["status"] == "in_progress"
+
+    def upload() -> int:
+        headers = {"Authorization": api.authorization}
+        if method == "PUT":
+            body = SlowBody(slow())
+            return files.put(f"/{name}", input_stream=body, content_length=5, headers=headers).status_code
+        form = {f"/{name}": (BytesIO(b"content"), f"/{name}")}
+        return files.post("/", data=form, headers=headers).status_code
+
+    assert upload() == 200
+    services.watchdog.look()
+    api.move_clock(90)
+    services.watchdog.look()
+    assert get(api, task)["status"] == "in_progress"
+    api.move_clock(20)
+    services.watchdog.look()
     assert get(api, task)["status"] == "stopped"
 
 
@@ -81,33 +133,3 @@ def test_many_silent_tasks(api: ApiClient, engines: Engines, watchdog: Watchdog,
     assert watchdog.look() is True
     assert watchdog.look() is False
     assert api.call("tasks.get_all", status=["in_progress"])["tasks"] == []
-
-
-def test_one_of_several_processes_does_the_job(api: ApiClient, engines: Engines) -> None:
-    done: list[str] = []
-
-    def job(name: str) -> Periodic:
-        def step() -> bool:
-            done.append(name)
-            return len(done) % 2 == 1  # more to do, once
-
-        return Periodic("job", step, seconds=INTERVAL, cache=engines.cache)
-
-    first, second = job("first"), job("second")
-    first.turn()
-    second.turn()
-    assert done == ["first", "first"]
-    api.move_clock(INTERVAL)
-    second.turn()
-    first.turn()
-    assert done == ["first", "first", "second", "second"]
-
-
-def test_a_job_begins_at_once_and_ends_when_told(engines: Engines) -> None:
-    def step() -> bool:
-        job._stopping.set()
-        return True
-
-    job = Periodic("job", step, seconds=INTERVAL, cache=engines.cache)
-    job.start()
-    job.stop()

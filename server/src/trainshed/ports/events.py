@@ -266,6 +266,10 @@ class Events(Protocol):
         """Remove the console events before a moment (None: all), of these only the chosen ones; return how many."""
         ...
 
+    def delete_samples(self, owner: str, kind: SampleKind, *, metric: str, variant: str) -> int:
+        """Remove the plots, images or vectors of one name; return how many."""
+        ...
+
     def compact(self) -> bool:
         """Do one bounded step of background work: remove deleted rows, pack recent points, give back free space.
 

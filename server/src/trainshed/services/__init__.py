@@ -20,6 +20,7 @@ from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
 from trainshed.services.reports import Reports
+from trainshed.services.retention import Retention
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
 from trainshed.services.task_parts import TaskParts
@@ -59,6 +60,7 @@ class Services:
     models: Models
     events: EventLog
     watchdog: Watchdog
+    retention: Retention
     queues: Queues
     workers: Workers
     serving: Serving

@@ -22,7 +22,7 @@ from trainshed.domain.paths import as_client_stored, blob_key, task_of
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.events import Events, ImageEvent, PlotEvent
+from trainshed.ports.events import Events, ImageEvent, PlotEvent, Sample, SampleKind
 from trainshed.ports.query import And, Eq, In, Page, Range, Sort
 
 DELAY = (
@@ -100,6 +100,16 @@ class FileDeletion:
             artifacts=sorted(set(_artifact_urls(task, "output") if task else ())),
             events=sorted({url for owner in owners for url in self._event_urls(owner)}),
         )
+
+    def urls_in(self, samples: Iterable[Sample]) -> set[str]:
+        """The links in debug images, and those to images in plots."""
+        found: set[str] = set()
+        for event in samples:
+            if isinstance(event, ImageEvent) and event.url:
+                found.add(event.url)
+            elif isinstance(event, PlotEvent) and _IMAGES_IN_PLOT in event.plot_str:
+                found.update(_images(event.plot_str))
+        return found
 
     def unused(self, urls: Urls, gone: Collection[str]) -> Urls:
         """Those that no other task or model names. gone: the ids of tasks and models that do not count."""
@@ -294,15 +304,10 @@ class FileDeletion:
         return any(self._documents.get(kind, owner) is not None for kind in ("tasks", "models", TRASH))
 
     def _event_urls(self, owner: str) -> Iterable[str]:
-        """The links in debug images, and those to images in plots."""
-        for metric, variant in self._events.metrics(owner, "training_debug_image"):
-            for event in self._events.samples(owner, "training_debug_image", metric=metric, variants=[variant]):
-                if isinstance(event, ImageEvent) and event.url:
-                    yield event.url
-        for metric, variant in self._events.metrics(owner, "plot"):
-            for event in self._events.samples(owner, "plot", metric=metric, variants=[variant]):
-                if isinstance(event, PlotEvent) and _IMAGES_IN_PLOT in event.plot_str:
-                    yield from _images(event.plot_str)
+        kinds: tuple[SampleKind, ...] = ("training_debug_image", "plot")
+        for kind in kinds:
+            for metric, variant in self._events.metrics(owner, kind):
+                yield from self.urls_in(self._events.samples(owner, kind, metric=metric, variants=[variant]))
 
 
 class _Image(msgspec.Struct):

@@ -12,32 +12,33 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Not, Page, Range
 from trainshed.services.tasks import Tasks, moved
 
-SILENCE = 7200  # seconds without a sign of life: an hour of computing between two reports is usual
-INTERVAL = 900.0  # seconds between two looks
+SILENCE = 7200  # seconds without a sign of life, unless the settings say otherwise
 _AT_ONCE = Page(limit=500)  # after a long time off there may be many
-REASON = f"stopped by the server: no sign of life for {SILENCE} seconds"
 
 
 class Watchdog:
-    """Stops running tasks that were silent for too long.
+    """Stops running tasks that were silent for too long: for `silence` seconds.
 
     Pings, events, edits and status reports are signs of life, as they move the task's dates. So are uploads, which do not
     touch the task: a large artifact may take hours.
     """
 
-    def __init__(self, *, documents: Documents, cache: Cache, clock: Clock, tasks: Tasks) -> None:
+    def __init__(
+        self, *, documents: Documents, cache: Cache, clock: Clock, tasks: Tasks, silence: int = SILENCE
+    ) -> None:
         self._documents = documents
         self._cache = cache
         self._clock = clock
         self._tasks = tasks
+        self._silence = silence
 
     def saw(self, task_id: str) -> None:
         """A sign of life that leaves the task's document as it is."""
-        self._cache.set(_sign(task_id), b"", SILENCE)
+        self._cache.set(_sign(task_id), b"", self._silence)
 
     def look(self) -> bool:
         """Stop those that are silent; whether another look is worth it at once."""
-        limit = dates.to_text(self._clock.now() - timedelta(seconds=SILENCE))
+        limit = dates.to_text(self._clock.now() - timedelta(seconds=self._silence))
         quiet = (
             Eq(("status",), Status.IN_PROGRESS.value),
             Range(("last_update",), high=limit),
@@ -51,11 +52,12 @@ class Watchdog:
         """Whether it was stopped: it may have come back to life, or be over, or be deleted."""
         now = dates.to_text(self._clock.now())
         owner = Identity(user=task["user"], company=task["company"], role=Role.SYSTEM)
+        reason = f"stopped by the server: no sign of life for {self._silence} seconds"
 
         def change(present: Document) -> None:
             if present["status"] != Status.IN_PROGRESS or present["last_update"] > limit:
                 raise _AliveError
-            present.update(moved(present, Status.STOPPED, now, force=True, reason=REASON, message=REASON))
+            present.update(moved(present, Status.STOPPED, now, force=True, reason=reason, message=reason))
 
         try:
             self._tasks.change(owner, task["id"], change)

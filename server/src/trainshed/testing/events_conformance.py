@@ -614,6 +614,20 @@ class EventsConformance:
             assert bool(events.metrics(owner, "plot")) is there
             assert events.logs(owner, limit=1).total == len(events.logs(owner, limit=1).events) == there
 
+    def test_samples_of_one_name_can_be_deleted(self, events: Events) -> None:
+        for owner in (TASK, OTHER):
+            events.add([plot(1, "a", task=owner), plot(2, "b", task=owner), plot(1, "c", task=owner, variant="kept")])
+        gone, kept = events.metrics(TASK, "plot")
+        metric, variant = gone
+        assert events.delete_samples(TASK, "training_debug_image", metric=metric, variant=variant) == 0
+        assert events.delete_samples(TASK, "plot", metric=metric, variant=variant) == 2
+        assert events.delete_samples(TASK, "plot", metric=metric, variant=variant) == 0
+        assert events.metrics(TASK, "plot") == [kept]
+        assert [(s.metric, s.variant) for s in events.samples(TASK, "plot")] == [kept]
+        assert len(events.samples(OTHER, "plot")) == 3
+        events.add([plot(3, "again")])
+        assert events.sample_names(TASK, "plot", metric=metric, variants=[variant]) == [(*gone, 3)]
+
     def test_a_deleted_owner_may_begin_again(self, events: Events) -> None:
         events.add([scalar(1, 1.0), scalar(2, 2.0), log(1, "old"), plot(1, "old")])
         events.delete([TASK])

@@ -163,6 +163,10 @@ class MemoryEvents:
             entry.logs = kept
         return deleted
 
+    def delete_samples(self, owner: str, kind: SampleKind, *, metric: str, variant: str) -> int:
+        with self._lock:
+            return len(self._peek(owner).samples.pop((kind, (metric, variant)), ()))
+
     def compact(self) -> bool:
         return False
 

@@ -146,6 +146,8 @@ class SqliteEvents:
     def metrics(self, owner: str, kind: EventKind) -> list[tuple[str, str]]:
         with self.database.read() as connection:
             found = reading.find_series(connection, owner, kinds=stored_kinds(kind))
+            if kind != "training_stats_scalar":  # samples may have been deleted and their series stay
+                found = [row for row in found if reading.has_samples(connection, row[0])]
         return sorted({(metric, variant) for _, metric, variant in found})
 
     def delete(self, owners: Sequence[str]) -> None:
@@ -159,6 +161,11 @@ class SqliteEvents:
             ids = [log for log, body in rows if chosen is None or chosen(records.unpack(LogEvent, owner, body))]
             writing.delete_logs(connection, owner, ids)
         return len(ids)
+
+    def delete_samples(self, owner: str, kind: SampleKind, *, metric: str, variant: str) -> int:
+        with self.database.write(freeing=True) as connection:
+            found = reading.find_series(connection, owner, kinds=stored_kinds(kind), metric=metric, variants=[variant])
+            return sum(writing.delete_samples(connection, series) for series, _, _ in found)
 
     def compact(self) -> bool:
         return self._sweep() or self._pack() or self._shrink()

@@ -120,3 +120,8 @@ def delete_logs(connection: sqlite3.Connection, owner: str, ids: list[int]) -> N
     """Remove these console events of the owner."""
     connection.executemany("DELETE FROM log WHERE id = ?", [(log,) for log in ids])
     connection.execute("UPDATE owner SET logs = logs - ? WHERE name = ?", (len(ids), owner))
+
+
+def delete_samples(connection: sqlite3.Connection, series: int) -> int:
+    """Remove the samples of a series; it stays itself, as its id may be remembered. How many there were."""
+    return connection.execute("DELETE FROM sample WHERE series = ?", (series,)).rowcount
