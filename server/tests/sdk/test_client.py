@@ -113,6 +113,18 @@ def test_reports_of_every_kind(server: LiveServer, tmp_path: Path) -> None:
     assert (stored["status"], stored["project"] != "", stored["last_iteration"]) == ("completed", True, 7)
 
 
+def test_what_pandas_and_matplotlib_make(server: LiveServer, tmp_path: Path) -> None:
+    frame = {"name": ["a", "b"], "value": [1.5, 2.5]}
+    assert server.run(SCRIPTS / "figures.py", home=tmp_path) == {
+        "table": [[10, 11], ["a", "b"], [1.5, 2.5]],
+        "frame": frame,
+        "watched": frame,
+        "preview": True,
+        "figures": ["bars/as a plot", "shown by itself/plot"],
+        "picture": "jpeg",
+    }
+
+
 def test_artifacts_models_and_parameters(server: LiveServer, tmp_path: Path) -> None:
     read = server.run(SCRIPTS / "artifacts.py", home=tmp_path)
     ids, urls = read.pop("ids"), [*read.pop("urls"), read.pop("weights url")]
@@ -192,6 +204,7 @@ def test_data_sets_with_versions(server: LiveServer, tmp_path: Path) -> None:
         "moved": ["1.0.0", "1.0.1"],
         "left": ["squashed"],
         "same": True,
+        "used": [second, {"birds": f"{second}"}],
     }
     assert server.call("tasks.get_all", id=[squashed])["tasks"] == []
     assert [fetch(server, url) for url in urls] == [404] * len(urls)

@@ -64,6 +64,11 @@ Dataset.move_to_project("Sdk/moved data", dataset_project=PROJECT, dataset_name=
 answer["moved"] = sorted(d["version"] for d in Dataset.list_datasets(dataset_project="Sdk/moved data"))
 answer["left"] = [d["name"] for d in Dataset.list_datasets(dataset_project=PROJECT)]
 answer["same"] = files(Dataset.get(dataset_id=second.id).get_local_copy()) == answer["second"]
+user = Task.init(project_name=PROJECT, task_name="its user")
+used = Dataset.get(dataset_project="Sdk/moved data", dataset_name=NAME, alias="birds", overridable=True)
+user_id = user.id
+user.close()
+answer["used"] = [used.id, Task.get_task(task_id=user_id).get_parameters_as_dict()["Datasets"]]
 Dataset.rename("bees", dataset_project="Sdk/moved data", dataset_name=NAME)
 answer["artifacts"] = [a.url for a in Task.get_task(task_id=squashed.id).artifacts.values()]
 Dataset.delete(dataset_project=PROJECT, dataset_name="squashed")
