@@ -3,7 +3,8 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -122,6 +123,30 @@ def test_a_full_disk_stops_writes_alone(documents: SqliteDocuments) -> None:
         documents.update_many("tasks", And(), grow)
     assert documents.find("tasks", Eq(("x",), 0)) == [{"id": "1", "x": 0}]
     assert documents.delete("tasks", And()) == 1
+
+
+def without_parent(document: Document) -> None:
+    del document["parent"]
+
+
+def test_the_reserve_is_for_what_makes_room(file: Path) -> None:
+    collections = {"tasks": Collection(), "deletions": Collection(frees=True)}
+    with closing(SqliteDocuments(file, collections)) as documents:
+        documents.insert("tasks", {"id": "1", "parent": "2"})
+    with closing(SqliteDocuments(file, collections, reserve=2**62)) as full:  # opens all the same
+        writes: list[Callable[[], object]] = [
+            lambda: full.insert("tasks", {"id": "3"}),
+            lambda: full.update("tasks", "1", lambda document: document.update(name="a")),
+            lambda: full.update_many("tasks", And(), lambda document: document.update(name="a")),
+        ]
+        for write in writes:
+            with pytest.raises(StoreFull):
+                write()
+        assert full.update_many("tasks", And(), without_parent) == 1
+        full.insert("deletions", {"id": "1"})
+        full.update("deletions", "1", lambda document: document.update(files=["a"]))
+        assert full.find("tasks") == [{"id": "1"}]
+        assert full.delete("tasks", And()) == 1
 
 
 @pytest.mark.parametrize(

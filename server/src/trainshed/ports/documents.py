@@ -16,7 +16,8 @@ class Collection:
     columns: paths of strings, numbers and booleans that are filtered or sorted often. lists: paths of lists that are
     searched often. indexes: groups of both, and of the id, most selective first. unique: groups of columns whose values
     together appear once; a group with a value missing is not compared. searched: patterns of paths, `*` for any key, of which
-    there are many and each may be filtered or sorted by: an engine prepares for those that are.
+    there are many and each may be filtered or sorted by: an engine prepares for those that are. frees: what is written leads to
+    deleting, so it may use the room that is kept for that on a full disk.
     """
 
     columns: tuple[Path, ...] = ()
@@ -24,6 +25,7 @@ class Collection:
     indexes: tuple[tuple[Path, ...], ...] = ()
     unique: tuple[tuple[Path, ...], ...] = ()
     searched: tuple[Path, ...] = ()
+    frees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ COLLECTIONS: dict[str, Collection] = {
     "workers": Collection(columns=(_COMPANY, _NAME)),
     "serving_containers": Collection(columns=(_COMPANY,)),
     "file_deletions": Collection(
-        columns=(_STATUS, ("due",), ("created",)), indexes=((_STATUS, ("due",)), (_STATUS, ("created",)))
+        columns=(_STATUS, ("due",), ("created",)),
+        indexes=((_STATUS, ("due",)), (_STATUS, ("created",))),
+        frees=True,
     ),
     "file_links": Collection(columns=(("task",), ("target",)), indexes=((("task",),), (("target",),))),
     "trash": Collection(columns=(("trashed",),), indexes=((("trashed",),),)),
@@ -100,8 +104,9 @@ class Documents(Protocol):
     - Documents cross the border as JSON: a tuple becomes a list, and a number that is not finite null.
     - Listings are totally ordered: by `sort`, then by id ascending. All engines give the same order (ports.query.Sort);
       strings go by code point.
-    - Errors: NotFound and Duplicate as named at the method, InvalidRegex from any filter, StoreFull from any write,
-      StoreError for the engine's own failures. An unknown collection is a KeyError: a bug of the caller.
+    - Errors: NotFound and Duplicate as named at the method, InvalidRegex from any filter, StoreFull from any write
+      but those that make room: delete(), update_many() to documents no longer than before, writing to a collection that
+      frees; StoreError for the engine's own failures. An unknown collection is a KeyError: a bug of the caller.
     """
 
     def insert(self, collection: str, document: Document) -> None:

@@ -121,7 +121,7 @@ class Database:
         freeing: the block makes room, so it may use the reserve.
         """
         if not freeing:
-            self._check_reserve()
+            self.check_reserve()
         with translated(), self._lock:
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
@@ -139,7 +139,7 @@ class Database:
             self._writer.close()
             self._drain()
 
-    def _check_reserve(self) -> None:
+    def check_reserve(self) -> None:
         """Raise StoreFull before the disk is so full that not even deleting works: the log and its checkpoint need room."""
         disk = os.statvfs(self._path.parent)
         if disk.f_bavail * disk.f_frsize < self._reserve:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from trainshed.adapters.sqlite.connection import Database
+from trainshed.adapters.sqlite.connection import RESERVE, Database
 from trainshed.adapters.sqlite.documents import values
 from trainshed.adapters.sqlite.documents.compile import Compiler, Sql, entries_of, from_scalar, page_of, tally_of
 from trainshed.adapters.sqlite.documents.functions import register
@@ -29,13 +29,19 @@ class SqliteDocuments:
     """
 
     def __init__(
-        self, path: File, collections: dict[str, Collection] = COLLECTIONS, *, durable: bool = True, few: int = FEW
+        self,
+        path: File,
+        collections: dict[str, Collection] = COLLECTIONS,
+        *,
+        durable: bool = True,
+        reserve: int = RESERVE,
+        few: int = FEW,
     ) -> None:
         self._few = few
         self._tables = {name: Table(name, collection) for name, collection in collections.items()}
-        self._database = Database(path, durable=durable, prepare=register)
+        self._database = Database(path, durable=durable, reserve=reserve, prepare=register)
         try:
-            with self._database.write() as connection:
+            with self._database.write(freeing=True) as connection:  # a full disk must not keep readers out
                 for table in self._tables.values():
                     table.ensure(connection)
         except BaseException:
@@ -45,7 +51,7 @@ class SqliteDocuments:
     def insert(self, collection: str, document: Document) -> None:
         table = self._tables[collection]
         row = (document["id"], *table.derived(document), _encode(document))
-        with self._database.write() as connection:
+        with self._database.write(freeing=table.frees) as connection:
             number = connection.execute(table.insert, row).lastrowid or 0
             kept = table.values.tables(connection)
             values.keep(connection, number, kept, [None] * len(kept), values.of(document, kept))
@@ -105,7 +111,7 @@ class SqliteDocuments:
 
     def update(self, collection: str, document_id: str, change: Callable[[Document], None]) -> Document:
         table = self._tables[collection]
-        with self._database.write() as connection:
+        with self._database.write(freeing=table.frees) as connection:
             stored = connection.execute(table.stored, (document_id,)).fetchone()
             if stored is None:
                 raise NotFound(f"{collection}: {document_id}")
@@ -114,11 +120,14 @@ class SqliteDocuments:
 
     def update_many(self, collection: str, where: Filter, change: Callable[[Document], None]) -> int:
         table = self._tables[collection]
-        with self._database.write() as connection:
+        growth = 0
+        with self._database.write(freeing=True) as connection:
             kept = table.values.tables(connection)
             found = _run(connection, table.compiler.select("rowid, body", where, sort=())).fetchall()
             for stored in found:
-                _change(connection, table, kept, stored, change)
+                growth += len(_change(connection, table, kept, stored, change)) - len(stored[1])
+            if growth > 0 and not table.frees:
+                self._database.check_reserve()
         return len(found)
 
     def delete(self, collection: str, where: Filter) -> int:

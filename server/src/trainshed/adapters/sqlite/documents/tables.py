@@ -28,6 +28,7 @@ class Table:
 
     def __init__(self, name: str, collection: Collection) -> None:
         self.name = name
+        self.frees = collection.frees
         self.values = Values(name, collection.searched)
         self._collection = collection
         self._scalars = {path: _column("v", path) for path in collection.columns}
