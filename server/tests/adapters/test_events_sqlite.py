@@ -329,21 +329,21 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> l
 
 
 def test_a_page_reads_only_the_chunks_that_it_shows(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
-    for start in range(0, 50_000, 1000):
-        events.add(steps(start, 1000))
-        monkeypatch.setattr(compaction, "_CHUNK_POINTS", 1000)
+    monkeypatch.setattr(compaction, "_CHUNK_POINTS", 100)
+    for start in range(0, 3000, 100):
+        events.add(steps(start, 100))
         compact_fully(events)
-    assert len(chunk_sizes(events)) == 50
+    assert len(chunk_sizes(events)) == 30
     decoded = counted(monkeypatch, stretches, "decode")
-    (series,) = events.scalars(TASK, above=30_499, limit=600)
-    assert series.iters.tolist() == list(range(30_500, 31_100))
+    (series,) = events.scalars(TASK, above=1549, limit=60)
+    assert series.iters.tolist() == list(range(1550, 1610))
     assert len(decoded) == 2
     decoded.clear()
-    after = Place(series.timestamps[-1], "loss", "train", 31_099)
-    for descending, iterations in ((False, range(31_100, 31_500)), (True, range(31_098, 30_698, -1))):
-        page = events.timeline(TASK, "training_stats_scalar", after=after, descending=descending, limit=400)
+    after = Place(series.timestamps[-1], "loss", "train", 1609)
+    for descending, iterations in ((False, range(1610, 1650)), (True, range(1608, 1568, -1))):
+        page = events.timeline(TASK, "training_stats_scalar", after=after, descending=descending, limit=40)
         assert [event.iter for event in page.events] == list(iterations)
-        assert page.total == 50_000
+        assert page.total == 3000
     assert len(decoded) <= 4
 
 
@@ -358,14 +358,15 @@ def test_a_page_of_plots_reads_only_those(events: SqliteEvents, monkeypatch: pyt
 # --- compaction
 
 
-def test_reports_in_order_leave_few_chunks(events: SqliteEvents) -> None:
-    for start in range(0, 100_000, 250):
-        events.add(steps(start, 250))
+def test_reports_in_order_leave_few_chunks(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "_CHUNK_POINTS", 2**12)
+    for start in range(0, 12_500, 50):
+        events.add(steps(start, 50))
         compact_fully(events)
     sizes = chunk_sizes(events)
-    assert sum(sizes) == 100_000
+    assert sum(sizes) == 12_500
     assert len(sizes) <= 15
-    assert max(sizes) <= 2**15
+    assert max(sizes) <= 2**12
 
 
 def test_a_small_report_does_not_rewrite_a_large_chunk(events: SqliteEvents) -> None:
@@ -395,9 +396,10 @@ def test_reports_in_any_order_stay_bounded(events: SqliteEvents) -> None:
     assert curve(events) == {iteration: float(iteration) for iteration in range(20_000)}
 
 
-def test_a_long_backlog_is_packed_in_several_steps(events: SqliteEvents) -> None:
-    for start in range(0, 300_000, 20_000):
-        events.add(steps(start, 20_000))
+def test_a_long_backlog_is_packed_in_several_steps(events: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "_STEP_BYTES", 2**17)
+    for start in range(0, 18_750, 1250):
+        events.add(steps(start, 1250))
     count = 0
     while events.compact():
         count += 1

@@ -140,18 +140,12 @@ def assert_same_answers(found: Events, expected: Events, owner: str) -> None:
 def assert_same_timelines(found: Events, expected: Events, owner: str, kind: EventKind, *, descending: bool) -> None:
     """Page by page, and from places that no event has."""
     whole = expected.timeline(owner, kind, descending=descending, limit=10**6)
-    for limit in (1, 3):
-        after, pages = None, list[ScalarEvent | Sample]()
-        while page := found.timeline(owner, kind, descending=descending, limit=limit, after=after).events:
-            pages += page
-            after = Place(page[-1].timestamp, page[-1].metric, page[-1].variant, page[-1].iter)
-        assert pages == whole.events
-    for moment, name, iteration in (
-        (2, "x", 2),
-        (3, "w", INT64_MAX),
-        (INT64_MIN, "x", INT64_MIN - 1),
-        (4, "x", INT64_MAX + 1),
-    ):
+    after, pages = None, list[ScalarEvent | Sample]()
+    while page := found.timeline(owner, kind, descending=descending, limit=3, after=after).events:
+        pages += page
+        after = Place(page[-1].timestamp, page[-1].metric, page[-1].variant, page[-1].iter)
+    assert pages == whole.events
+    for moment, name, iteration in ((2, "x", 2), (3, "x", INT64_MAX + 1 if descending else INT64_MIN - 1)):
         place = Place(moment, name, "x", iteration)
         answers = [
             engine.timeline(owner, kind, metric="x", descending=descending, limit=4, after=place)
