@@ -201,11 +201,17 @@ class Peer(Server):
             self.process = subprocess.Popen(
                 self.command(folder), cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
+        try:
+            self._wait(folder / "log")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self, log: Path) -> None:
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
-                text = (folder / "log").read_text(errors="replace")
-                raise SystemExit(f"{self.name} does not start: {text[-2000:]}")
+                raise SystemExit(f"{self.name} does not start: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
 
     def stop(self) -> None:
