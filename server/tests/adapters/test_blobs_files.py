@@ -154,3 +154,12 @@ def test_a_file_cut_short_behind_our_back_is_an_error(blobs: FileBlobs, root: Pa
         os.truncate(root / "a", 10)
         with pytest.raises(StoreError):
             list(reader.chunks(0, 100))
+
+
+@pytest.mark.parametrize("left", ["a/b/c", "a/b", "a"])
+def test_a_second_delete_removes_the_folders_that_a_killed_one_left(tmp_path: Path, left: str) -> None:
+    blobs = FileBlobs(tmp_path)
+    (tmp_path / left).mkdir(parents=True)
+    with pytest.raises(NotFound):
+        blobs.delete("a/b/c/file")
+    assert not (tmp_path / "a").exists()

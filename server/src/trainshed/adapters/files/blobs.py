@@ -78,15 +78,16 @@ class FileBlobs:
             os.close(file)
 
     def delete(self, key: str, *, before: datetime | None = None) -> bool:
-        with _translated(key, _WHEN_SOUGHT):
-            *path, name = names(key)
-            with folder(self._root, path) as parent:
+        *path, name = names(key)
+        try:
+            with _translated(key, _WHEN_SOUGHT), folder(self._root, path) as parent:
                 fcntl.flock(parent, fcntl.LOCK_EX)  # no put places a file between the look and the removal
                 info = _info(key, os.stat(name, dir_fd=parent, follow_symlinks=False))
                 if before is not None and info.modified >= before:
                     return False
                 os.unlink(name, dir_fd=parent)
-            prune(self._root, path)
+        finally:
+            prune(self._root, path)  # also after a delete that was killed before this
         return True
 
     def _check_reserve(self, file: int) -> None:

@@ -55,7 +55,11 @@ def prune(root: Path, path: Sequence[str]) -> None:
 
     A folder that somebody fills at this moment is either not empty here, or gone for them: they make it again.
     """
-    with suppress(OSError):
-        for depth in range(len(path), 0, -1):
+    for depth in range(len(path), 0, -1):
+        try:
             with folder(root, path[: depth - 1]) as parent:
                 os.rmdir(path[depth - 1], dir_fd=parent)
+        except FileNotFoundError:  # somebody did so, and may have been killed before going on
+            continue
+        except OSError:
+            return
