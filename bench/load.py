@@ -216,6 +216,7 @@ def main() -> None:
         print(f"{'':18}" + "".join(f"{name:>12}" for name in found["all"]))
         for kind, values in found.items():
             print(f"{kind:18}" + "".join(f"{value:12,.1f}" for value in values.values()))
+        print(f"the server took {load:.0%} of a core")
         print(
             f"errors: {sum(calls.errors.values())}",
             *(f"{count} x {text}" for text, count in calls.errors.items()),
