@@ -7,7 +7,7 @@ missing, lists and objects. SQLite then orders as the port asks (numbers, string
 # ruff: noqa: S608 - statements are put together here, but never from a caller's text: paths and values are parameters
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, assert_never
@@ -36,6 +36,12 @@ _SCALAR = (
 _LIST = "CASE json_type({json}, {path}) WHEN 'array' THEN json_extract({json}, {path}) END"
 _OBJECT = "CASE json_type({json}, {path}) WHEN 'object' THEN json_extract({json}, {path}) END"
 _THERE = "ifnull(json_type({json}, {path}), 'null') <> 'null'"
+# From each value to the next, as DISTINCT would go through all that are the same.
+_DIFFERENT = (
+    '(WITH RECURSIVE each(value) AS (SELECT min(value) FROM "{table}" UNION ALL'
+    ' SELECT (SELECT min(value) FROM "{table}" WHERE value > each.value) FROM each WHERE value IS NOT NULL)'
+    " SELECT value FROM each WHERE value IS NOT NULL)"
+)
 _MEMBER = "CASE member.type WHEN 'true' THEN x'01' WHEN 'false' THEN x'00' ELSE member.atom END"
 
 
@@ -69,7 +75,6 @@ class Compiler:
         self._lists = lists
         self._values = values or {}
         self._row = f'"{table}".rowid'
-        self._broad = broad
         # The sign keeps SQLite from going through the rows that an IN gives.
         self._member = f"+{self._row}" if broad else self._row
 
@@ -110,12 +115,25 @@ class Compiler:
         inner = self.select("1", where, tail=Sql("LIMIT ?", (limit,)))
         return _wrapped("SELECT count(*) FROM ({})", inner)
 
+    def parts(self, where: Filter, *, limit: int) -> Iterator[Sql]:
+        """For each part of the filter that is answered from values: how many rows it gives, counted up to the limit."""
+        match where:
+            case And(parts):
+                for part in parts:
+                    yield from self.parts(part, limit=limit)
+            case Eq(path) | In(path) | Range(path) | Regex(path) if path in self._values:
+                rows = self.where(where)
+                start = f"{self._member} IN "
+                if rows.text.startswith(start):  # and not one that also holds for what is missing
+                    text = f"SELECT count(*) FROM (SELECT 1 FROM {rows.text.removeprefix(start)} LIMIT ?)"
+                    yield Sql(text, (*rows.parameters, limit))
+
     def walk(self, where: Filter, sort: Sequence[Sort], page: Page) -> Sql | None:
         """The rows of a page, read off the values of its first sort; None when they are not at hand.
 
         What has no value is not among them: with fewer rows than the page's limit, they are not the answer.
         """
-        if not self._broad or not sort or sort[0].natural or sort[0].path not in self._values or page.limit is None:
+        if not sort or sort[0].natural or sort[0].path not in self._values or page.limit is None:
             return None
         source = f'FROM "{self._values[sort[0].path]}" AS first CROSS JOIN "{self._table}" ON {self._row} = first.row'
         others = self.order(sort[1:])
@@ -233,7 +251,7 @@ class Compiler:
         if where.path not in self._values:
             return found(self.scalar(where.path))
         # Many documents share a value: each is looked at once.
-        every = f'(SELECT DISTINCT value FROM "{self._values[where.path]}" LIMIT -1)'  # kept apart by the limit
+        every = _DIFFERENT.format(table=self._values[where.path])
         matching = _wrapped(f"SELECT value FROM {every} WHERE {{}}", found(Sql("value")))
         return self._compared(where.path, lambda scalar: _wrapped(f"{scalar.text} IN ({{}})", matching))
 

@@ -72,13 +72,7 @@ class SqliteDocuments:
     ) -> list[Document]:
         table = self._tables[collection]
         with self._asked(table, [*paths(where), *(part.path for part in sort)]) as (connection, compiler):
-            many = self._few * _MANY
-            if (
-                compiler is not table.compiler
-                and _run(connection, compiler.count(where, limit=many)).fetchone()[0] == many
-            ):
-                compiler = compiler.broadly()
-            rows = _page(connection, compiler, where, sort, page)
+            rows = _page(connection, compiler, where, sort, page, many=self._few * _MANY)
             bodies = [connection.execute(table.body_at, row).fetchone()[0] for row in rows]
         return [_decode(body) for body in bodies]
 
@@ -164,11 +158,17 @@ class SqliteDocuments:
 
 
 def _page(
-    connection: sqlite3.Connection, compiler: Compiler, where: Filter, sort: Sequence[Sort], page: Page
+    connection: sqlite3.Connection, compiler: Compiler, where: Filter, sort: Sequence[Sort], page: Page, *, many: int
 ) -> list[tuple[int]]:
     """The rows of a page. Row numbers first and bodies after: an index may do for the first, and no sort carries bodies."""
+
+    def counts(question: Sql) -> bool:
+        return bool(_run(connection, question).fetchone()[0] >= many)
+
+    if all(map(counts, compiler.parts(where, limit=many))):
+        compiler = compiler.broadly()
     walk = compiler.walk(where, sort, page)
-    if walk:
+    if walk and counts(compiler.count(where, limit=many)):
         rows = _run(connection, walk).fetchall()
         if len(rows) == page.limit:
             return rows

@@ -20,7 +20,7 @@ from trainshed.ports.documents import Document
 from trainshed.ports.query import Path
 
 KEPT = 64  # tables of a collection; each costs every write of a document a microsecond, and a question some megabytes
-_STEP = 1000  # documents that one transaction looks through: what other writers wait for
+_STEP = 2000  # documents that one transaction looks through: what other writers wait for
 _REGISTRY = '"values"'
 
 
