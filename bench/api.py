@@ -14,14 +14,15 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import samples
+
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
-from trainshed.domain.identity import DEFAULT_COMPANY
 from trainshed.testing.live import LiveServer
 
 BATCH, ROUNDS = 1000, 7
@@ -97,40 +98,13 @@ def edit(port: int, token: str, seconds: float) -> int:
     return calls
 
 
-def documents(count: int) -> Iterator[dict[str, Any]]:
-    """Tasks of 3 to 4 KB, as a small training leaves them."""
-    chance = random.Random(1)
-    for number in range(count):
-        moment = f"2026-01-{1 + number % 28:02}T00:{chance.randrange(60):02}:{chance.randrange(60):02}.000000+00:00"
-        yield {
-            "id": f"{chance.getrandbits(128):032x}",
-            "name": f"run {number}",
-            "company": DEFAULT_COMPANY,
-            "user": "user",
-            "project": f"{number % 5:032x}",
-            "type": "training",
-            "status": chance.choice(["created", "completed", "failed", "published"]),
-            "tags": chance.sample(["baseline", "large", "small", "ablation", "nightly"], 2),
-            "system_tags": [],
-            "created": moment,
-            "last_update": moment,
-            "last_change": moment,
-            "hyperparams": {
-                "Args": {f"a.{n}": {"section": "Args", "name": f"a.{n}", "value": str(n)} for n in range(20)}
-            },
-            "script": {"repository": "https://example.com/repository.git", "diff": "+line\n" * 160},
-            "execution": {"artifacts": []},
-            "models": {"input": [], "output": []},
-            "last_metrics": {},
-            "last_iteration": 0,
-        }
-
-
 def fill(data: Path, count: int) -> None:
-    """Put tasks straight into a server's folder."""
+    """Put projects and tasks straight into a server's folder."""
     store = SqliteDocuments(data / "documents.db", durable=False)
-    for document in documents(count):
-        store.insert("tasks", document)
+    for project in samples.projects():
+        store.insert("projects", project)
+    for task in samples.tasks(count):
+        store.insert("tasks", task)
     store.close()
 
 
@@ -139,9 +113,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def milliseconds(call: Callable[[], object]) -> float:
+def milliseconds(call: Callable[[], object], *, rounds: int = ROUNDS) -> float:
     best = float("inf")
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - began)
@@ -198,17 +172,35 @@ def read(client: Client) -> dict[str, float]:
     }
 
 
-def list_tasks(client: Client) -> dict[str, float]:
-    question = {
-        "project": [f"{1:032x}"],
-        "status": ["completed", "published"],
-        "tags": ["baseline"],
-        "order_by": ["-last_update"],
-        "page": 0,
-        "page_size": 50,
+def ask(client: Client) -> dict[str, float]:
+    """Tables of tasks and projects: each question's first answer, and the best of the next."""
+    page = {"order_by": ["-last_update"], "page": 0, "page_size": 50}
+    project = {"project": [samples.project_id(1)]}
+    listing = {**project, "status": ["completed", "published"], "tags": ["baseline"], **page}
+    metric = f"last_metrics.{samples.key('loss')}.{samples.key('train')}.min_value"
+    argument = "hyperparams.Args.a1.value"
+    stats = {"include_stats": True, "order_by": ["-last_update"], "page": 0, "page_size": samples.PROJECTS}
+    questions: dict[str, tuple[str, dict[str, Any]]] = {
+        "tasks by project, status, tag": ("tasks.get_all_ex", listing),
+        "tasks of a project by a metric": ("tasks.get_all_ex", {**page, **project, "order_by": [metric]}),
+        "all tasks by a metric": ("tasks.get_all_ex", {**page, "order_by": ["-" + metric]}),
+        "tasks of a project with a parameter": ("tasks.get_all_ex", {**page, **project, argument: "1"}),
+        "all tasks with a parameter": ("tasks.get_all_ex", {**page, argument: "1"}),
+        "with one of a list": ("tasks.get_all_ex", {**page, argument: ["1", "2"]}),
+        "with one like a pattern": (
+            "tasks.get_all_ex",
+            {**page, "_any_": {"pattern": "^[12]$", "fields": [argument]}},
+        ),
+        "all tasks by a name's pattern": ("tasks.get_all_ex", {**page, "name": "run 99.*9$"}),
+        "tags of all tasks": ("organization.get_tags", {}),
+        "1,000 projects with statistics": ("projects.get_all_ex", stats),
     }
-    body = json.dumps(question).encode()
-    return {"tasks by project, status, tag, newest 50, ms": milliseconds(lambda: client.send("tasks.get_all", body))}
+    figures = {}
+    for name, (endpoint, body) in questions.items():
+        send = partial(client.send, endpoint, json.dumps(body).encode())
+        figures[f"{name}, first, ms"] = milliseconds(send, rounds=1)
+        figures[f"{name}, ms"] = milliseconds(send)
+    return figures
 
 
 def measure(server: LiveServer, options: argparse.Namespace) -> dict[str, float]:
@@ -221,7 +213,7 @@ def measure(server: LiveServer, options: argparse.Namespace) -> dict[str, float]
     wall, cpu = by_many(pid, options.clients, edit, port, token, options.seconds)
     figures |= {"task create, edit, start: calls a second": wall, "calls a CPU-second": cpu}
     client = Client(port, token)
-    return figures | read(client) | list_tasks(client)
+    return figures | read(client) | ask(client)
 
 
 def main() -> None:
