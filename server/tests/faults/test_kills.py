@@ -1,5 +1,6 @@
 """`kill -9` at random moments: what was acknowledged is there, the databases are whole, and nobody lends a hand."""
 
+import os
 import random
 import signal
 import sqlite3
@@ -19,7 +20,7 @@ from trainshed.testing.load import caller_of, check, clients
 from trainshed.testing.soak import times
 
 pytestmark = pytest.mark.faults
-READY_SECONDS = 5  # many times the usual: the machine of the tests is busy
+READY_CPU_SECONDS = 3  # of the processor: twice the usual, and the machine of the tests may be busy
 REPORTS = 60  # of a thousand points: some tenths of a second to pack
 
 
@@ -32,10 +33,11 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
 
 
 def started_in_time(server: LiveServer) -> float:
-    begin = time.monotonic()
+    """Start it; how long that took, by the processor."""
     server.start()
-    seconds = time.monotonic() - begin
-    assert seconds < READY_SECONDS
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    assert seconds < READY_CPU_SECONDS
     return seconds
 
 
@@ -55,7 +57,7 @@ def test_under_load(server: LiveServer, tmp_path: Path) -> None:
             check(caller, ledger)
     server.stop()
     assert "Traceback" not in server.log()
-    print(f"{acknowledged} calls acknowledged, slowest start {slowest:.2f} s")
+    print(f"{acknowledged} calls acknowledged, costliest start {slowest:.2f} s of the processor")
 
 
 def test_at_the_first_start(tmp_path: Path) -> None:

@@ -280,6 +280,18 @@ def test_tokens_outlive_the_process(engines: Engines) -> None:
     assert after.call("users.get_current_user")["user"]["id"] == before.user
 
 
+def test_a_clock_that_jumps_ends_no_token_before_its_time(engines: Engines) -> None:
+    api = serve(engines)
+    api.move_clock(-30 * DAY)  # set right: the token is from the future
+    assert api.error("users.get_current_user") == (200, 0)
+    login(api, by_key(api)).call("auth.logout")
+    assert api.error("users.get_current_user") == (200, 0)
+    api.move_clock(59 * DAY)
+    assert api.error("users.get_current_user") == (200, 0)
+    api.move_clock(DAY)
+    assert api.error("users.get_current_user")[0] == 401
+
+
 def test_the_first_user_is_made_once(engines: Engines) -> None:
     accounts = build_services(engines, token_secret=TOKEN_SECRET).accounts
     user, keys = accounts.ensure_admin()

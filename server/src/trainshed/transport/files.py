@@ -4,7 +4,8 @@ Success is 200 and nothing else: the client takes 201 and 204 for failures. A mi
 """
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ from trainshed.transport.multipart import file_parts
 from trainshed.transport.upload import Body
 
 T = TypeVar("T")
+
+_TELL_SECONDS = 60  # between two signs of life of an upload
 
 _log = logging.getLogger(__name__)
 
@@ -113,12 +116,23 @@ def create_files_app(
 def _store(blobs: Blobs, uploading: Callable[[str], None], name: str, content: Iterable[bytes]) -> str:
     key = _new_key(name)
     task = task_of(key)
-    if task:
-        uploading(task)  # already now, as it may take hours
-    blobs.put(key, content)
-    if task:
+    if task is None:
+        blobs.put(key, content)
+    else:
+        blobs.put(key, _told(content, partial(uploading, task)))
         uploading(task)
     return key
+
+
+def _told(content: Iterable[bytes], uploading: Callable[[], None]) -> Iterator[bytes]:
+    """The content, while somebody is told now and then that it comes: it may take hours."""
+    last = None
+    for piece in content:
+        now = time.monotonic()
+        if last is None or now - last >= _TELL_SECONDS:
+            uploading()
+            last = now
+        yield piece
 
 
 def _path(request: flask.Request) -> str:
@@ -197,7 +211,9 @@ def _harmless(response: flask.Response) -> flask.Response:
 
 def _failed(error: Exception) -> flask.Response:
     fault = _api_error(error)
-    if fault.fault in (Fault.INTERNAL, Fault.UNAVAILABLE, Fault.LOW_DISK_SPACE):
+    if fault.fault is Fault.LOW_DISK_SPACE:
+        _log.error("%s %r refused: the disk is full: %r", flask.request.method, flask.request.path, error)
+    elif fault.fault in (Fault.INTERNAL, Fault.UNAVAILABLE):
         _log.error("%s %r failed", flask.request.method, flask.request.path, exc_info=error)
     response = failure(fault)
     if flask.request.method in ("PUT", "POST"):  # its body may not have been read to the end: nothing can follow it
