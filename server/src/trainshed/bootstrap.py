@@ -125,7 +125,7 @@ def build_services(
         Catalog(documents=documents, cache=cache, projects=projects, entity=entity, references=references)
         for entity, references in ((listing.TASKS, joins.TASKS), (listing.MODELS, joins.MODELS))
     )
-    cloning = Cloning(tasks=tasks)
+    cloning = Cloning(tasks=tasks, projects=projects)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(

@@ -87,6 +87,13 @@ def test_what_can_be_other_in_a_clone(api: ApiClient) -> None:
     assert made["execution"] == {"artifacts": [], "framework": "f", "docker_cmd": "e"}
 
 
+@pytest.mark.parametrize("bad", [{"task": "none"}, {"new_task_name": "x"}, {"new_task_parent": "none"}])
+def test_no_project_is_made_for_a_clone_that_is_refused(api: ApiClient, bad: Json) -> None:
+    arguments = {"task": create(api), "new_project_name": "made for it", **bad}
+    assert api.error("tasks.clone", **arguments)[0] == 400
+    assert api.call("projects.get_all")["projects"] == []
+
+
 def test_into_a_new_project(api: ApiClient) -> None:
     reply = api.call("tasks.clone", task=create(api), new_project_name="made/for it")
     project = reply["new_project"]

@@ -5,7 +5,9 @@ from typing import Any
 
 from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document
+from trainshed.services import checks
 from trainshed.services.archive import ARCHIVED
+from trainshed.services.projects import Projects
 from trainshed.services.tasks import DEVELOPMENT, Tasks
 
 Fields = Mapping[str, Any]
@@ -18,14 +20,23 @@ _LEFT = {DEVELOPMENT, ARCHIVED}
 class Cloning:
     """The use case of clones."""
 
-    def __init__(self, *, tasks: Tasks) -> None:
+    def __init__(self, *, tasks: Tasks, projects: Projects) -> None:
         self._tasks = tasks
+        self._projects = projects
 
-    def clone(self, identity: Identity, task_id: str, changes: Fields, *, validate_references: bool) -> str:
-        """A created task with what the other was given, and none of what it made; return its id.
+    def clone(
+        self,
+        identity: Identity,
+        task_id: str,
+        changes: Fields,
+        *,
+        validate_references: bool = False,
+        project_name: str | None = None,
+    ) -> tuple[str, Document | None]:
+        """A created task with what the other was given, and none of what it made; return its id, and the project named.
 
         changes: parts of a task that replace the other's; those of `execution` replace one by one. What they refer to must
-        be there; what the other refers to only with validate_references.
+        be there; what the other refers to only with validate_references. project_name: of its project, made when missing.
         """
         source = self._tasks.get(identity, task_id)
         fields = {**_given(source), **changes, "execution": _execution(source, changes.get("execution") or {})}
@@ -33,7 +44,11 @@ class Cloning:
             fields["models"] = {"input": fields.pop("input_models")}
         checked = fields if validate_references else _overridden(fields, changes)
         self._tasks.check_references(identity, checked, models=True)
-        return self._tasks.add(identity, fields)
+        checks.name(fields["name"])
+        project = self._projects.ensure(identity, project_name) if project_name else None
+        if project is not None:
+            fields["project"] = project["id"]
+        return self._tasks.add(identity, fields), project
 
 
 def _given(source: Document) -> dict[str, Any]:

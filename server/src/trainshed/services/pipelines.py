@@ -37,7 +37,7 @@ class Pipelines:
         args.update({name: _parameter(name, value) for name, value in arguments.items()})
         hyperparams = {**source["hyperparams"], _SECTION: args}
         changes: dict[str, Any] = {"hyperparams": hyperparams} if arguments else {}
-        run = self._cloning.clone(identity, task_id, changes, validate_references=False)
+        run, _ = self._cloning.clone(identity, task_id, changes)
         self._queueing.enqueue(identity, run, queue_id)
         return run, queue_id
 

@@ -112,7 +112,7 @@ class TaskParts:
 
     def add_or_update_artifacts(self, identity: Identity, task_id: str, items: list[Item]) -> None:
         """Put artifacts by (key, mode); running tasks too. They are kept sorted by key, then type."""
-        self._files.note_links(task_id, items)
+        self._files.note_links(str(self._tasks.get(identity, task_id)["id"]), items)
 
         def change(task: Document) -> None:
             kept = {(a["key"], a.get("mode", "output")): a for a in task["execution"]["artifacts"]}

@@ -250,16 +250,15 @@ def archive(call: Call, request: wire.Archive) -> Reply:
 
 def clone(call: Call, request: wire.Clone) -> Reply:
     """A new task like this one. A project's name makes the project when it is missing."""
-    changes = {_CLONED.get(name, name): value for name, value in sent(request, "task", "validate_references").items()}
-    reply: Reply = {}
-    if name := changes.pop("new_project_name", None):
-        project = call.services.projects.ensure(call.identity, name)
-        changes["project"] = project["id"]
-        reply["new_project"] = {"id": project["id"], "name": project["name"]}
-    reply["id"] = call.services.cloning.clone(
-        call.identity, request.task, changes, validate_references=bool(request.validate_references)
+    given = sent(request, "task", "validate_references", "new_project_name")
+    task, project = call.services.cloning.clone(
+        call.identity,
+        request.task,
+        {_CLONED.get(name, name): value for name, value in given.items()},
+        validate_references=bool(request.validate_references),
+        project_name=request.new_project_name or None,
     )
-    return reply
+    return {"id": task} if project is None else {"id": task, "new_project": {n: project[n] for n in ("id", "name")}}
 
 
 _CLONED = {"execution_overrides": "execution"} | {
