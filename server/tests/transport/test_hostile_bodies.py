@@ -1,7 +1,9 @@
 """Bodies that only a broken or hostile client sends: the caller's error, and not the server's."""
 
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
 
 from trainshed.ports.patterns import compile_pattern
@@ -92,7 +94,7 @@ def test_a_pattern_of_all_the_names_of_a_project_compiles(api: ApiClient) -> Non
         ("projects.get_task_tags", {"projects": ["x"] * 10_001}),
     ],
 )
-def test_more_names_than_a_call_may_have(api: ApiClient, endpoint: str, fields: dict[str, list[str]]) -> None:
+def test_more_names_than_a_call_may_have(api: ApiClient, endpoint: str, fields: dict[str, Any]) -> None:
     assert api.error(endpoint, **fields) == (400, 12)
 
 
@@ -104,3 +106,17 @@ def test_more_projects_than_an_engine_can_be_asked_for_at_once(api: ApiClient) -
     others = [str(number) for number in range(40_000)]
     found = api.call("tasks.get_all", project=[*others, top], include_subprojects=True)["tasks"]
     assert [one["id"] for one in found] == [task]
+
+
+@MEMORY
+def test_a_body_that_was_cut(api: ApiClient) -> None:
+    task = api.call("tasks.create", name="one", type="training")["id"]
+    line = msgspec.json.encode({"type": "log", "task": task, "msg": "x"})
+    cut = api.http.post(
+        "/events.add_batch",
+        data=line + b"\n",
+        headers={"Authorization": api.authorization},
+        environ_overrides={"CONTENT_LENGTH": "1000"},
+    )
+    assert cut.status_code == 400
+    assert api.call("events.get_task_log", task=task)["total"] == 0

@@ -27,14 +27,17 @@ def read(request: Request) -> bytes:
         raise ApiError(Fault.INVALID_HEADERS, f"Content-Encoding {encoding!r} is not supported")
     unpacker = zlib.decompressobj(_WINDOW[encoding]) if encoding in _WINDOW else None
     pieces: list[bytes] = []
-    size = 0
+    size = received = 0
     stream = request.environ["wsgi.input"]
     while piece := stream.read(_PIECE):
+        received += len(piece)
         piece = _unpack(unpacker, piece, MAX_BODY - size + 1) if unpacker else piece
         size += len(piece)
         if size > MAX_BODY:
             raise ApiError(Fault.TOO_LARGE, f"at most {MAX_BODY} bytes")
         pieces.append(piece)
+    if received < (request.content_length or 0):
+        raise ApiError(Fault.BAD_REQUEST, "the body ended before its length")
     if unpacker and pieces and not unpacker.eof:
         raise ApiError(Fault.BAD_REQUEST, "the packed body is not whole")
     return b"".join(pieces)
