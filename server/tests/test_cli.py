@@ -161,6 +161,11 @@ def test_new_credentials_beside_a_running_server(server: LiveServer, capsys: pyt
     snippet = capsys.readouterr().out
     assert 'api_server: "http://box:8008"' in snippet
     assert snippet.count("_key") == 2
+    assert cli.main(["credentials", "create", f"--data-dir={server.data}", "--json", "--root"]) == 0
+    keys = json.loads(capsys.readouterr().out)
+    assert call(server, "server.config", basic(keys["access_key"], keys["secret_key"]))["tasks"]
+    with pytest.raises(HTTPError, match="403"):
+        call(server, "server.config", authorization)
 
 
 def test_a_restart_keeps_keys_and_tokens(server: LiveServer) -> None:

@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
         "--host", default="localhost", help="name of this server in the printed addresses (default: %(default)s)"
     )
     create.add_argument("--json", action="store_true", help="print JSON instead of a section of clearml.conf")
+    create.add_argument(
+        "--root",
+        action="store_true",
+        help="for the user root, who makes and deletes users, instead of the administrator",
+    )
     create.set_defaults(call=_create_credentials)
     return parser
 
@@ -338,8 +343,9 @@ _FILES_SHOWN = ("owners", "user", "created", "due", "attempts")
 
 def _create_credentials(options: argparse.Namespace) -> Exit:
     with _services(options.data_dir) as services:
-        user, first = services.accounts.ensure_admin()
-        pair = first or services.accounts.create_credentials(user, label=options.label)
+        accounts = services.accounts
+        user, first = (accounts.ensure_root(), None) if options.root else accounts.ensure_admin()
+        pair = first or accounts.create_credentials(user, label=options.label)
     if options.json:
         print(json.dumps({"access_key": pair.access_key, "secret_key": pair.secret_key}))
     else:
