@@ -116,3 +116,10 @@ def test_task_data_holds_what_was_asked_for(api: ApiClient) -> None:
     assert found["scalar_metrics_iter_histogram"]["m"]["v"][task]["y"] == [2.0]
     assert found["single_value_metrics"][0]["values"][0]["value"] == 5.0
     assert api.call("reports.get_task_data", id=["none"], **everything)["plots"] == {}
+
+
+def test_a_report_keeps_a_name_of_a_fitting_length(api: ApiClient) -> None:
+    made = api.call("reports.create", name="weekly")["id"]
+    assert api.error("reports.create", name="ab") == (400, 800)
+    assert api.error("reports.update", task=made, name=" ab ") == (400, 800)
+    assert api.call("reports.update", task=made, name=" monthly ")["fields"] == {"name": "monthly"}

@@ -8,7 +8,7 @@ from trainshed.domain.status import Status
 from trainshed.ports.cache import Cache
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
-from trainshed.services import joins, listing
+from trainshed.services import checks, joins, listing
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
 
@@ -63,6 +63,8 @@ class Reports:
     def update(self, identity: Identity, task_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Change fields, return those. The text of a published report stays. Raises INVALID_TASK_STATUS."""
         changed = {name: fields[name] for name in _FIELDS if name in fields}
+        if "name" in changed:
+            changed["name"] = checks.name(changed["name"])
         described = {name: value for name, value in changed.items() if name not in _TEXT}
 
         def change(task: Document) -> None:
