@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.domain.errors import NotFound
 from trainshed.testing.disk import Disk, disk
 from trainshed.testing.live import LiveServer, assert_whole
 from trainshed.testing.load import caller_of, check, clients
@@ -39,6 +41,22 @@ def test_a_cut_loses_what_was_not_synced(power: Disk) -> None:
     assert (power.path / "kept").read_bytes() == b"content"
     assert not (power.path / "late").exists()
     assert (power.path / "lost").read_bytes() == b""
+
+
+def test_a_deleted_file_does_not_come_back(power: Disk) -> None:
+    blobs = FileBlobs(power.path / "files")
+    for key in ("a/b", "a/c", "d"):
+        blobs.put(key, [b"content"])
+    for key in ("a/b", "d"):
+        blobs.delete(key)
+    power.cut_power()
+    power.unmount()
+    power.mount()
+    after = FileBlobs(power.path / "files")
+    for key in ("a/b", "d"):
+        with pytest.raises(NotFound):
+            after.info(key)
+    assert after.info("a/c").size == len(b"content")
 
 
 def test_power_is_cut_under_load(power: Disk, tmp_path: Path) -> None:

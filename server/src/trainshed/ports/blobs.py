@@ -30,7 +30,7 @@ class BlobReader(Protocol):
 class Blobs(Protocol):
     """Files by key. A key is a relative path of plain segments (domain.paths.blob_key makes and checks it).
 
-    - put() is all or nothing: a reader sees the former content or the whole new one, durable when put returns.
+    - put() is all or nothing: a reader sees the former content or the whole new one, durable when put returns, as a delete is.
       An interrupted put leaves nothing behind.
     - Memory is constant whatever the size; nothing is copied to a second place first.
     - A key is a file or a folder of files, never both: what would make it both is InvalidKey. Folders come and go with

@@ -86,6 +86,7 @@ class FileBlobs:
                 if before is not None and info.modified >= before:
                     return False
                 os.unlink(name, dir_fd=parent)
+                os.fsync(parent)  # a power cut does not bring it back
         finally:
             prune(self._root, path)  # also after a delete that was killed before this
         return True
