@@ -20,7 +20,6 @@ CONTRACT: dict[str, dict[str, Any]] = {
 WITHOUT_EFFECT: dict[str, set[str]] = {
     # Names a task of another company: this server has one.
     "queues.get_next_task": {"task"},
-    # The client removes the files itself.
 }
 # The contract calls these optional and says nothing of what a call without them would read: ours is a 400/12.
 NEEDED_BY_US: dict[str, set[str]] = {
