@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trainshed.testing.disk import Disk, disk
-from trainshed.testing.live import READY_SECONDS, LiveServer, assert_whole
+from trainshed.testing.live import LiveServer, assert_whole
 from trainshed.testing.load import LOW_DISK_SPACE, Caller, Refused, caller_of, check, clients, report
 from trainshed.testing.soak import times
 
@@ -119,16 +119,3 @@ def test_a_start_with_little_room(server: LiveServer, room: Disk) -> None:
             caller.call("tasks.delete", task=task, force=True)
     with closing(caller_of(server)) as caller:
         new_task(caller)
-
-
-def test_a_start_with_no_room_at_all(server: LiveServer, room: Disk) -> None:
-    """SQLite needs some to read by. The refusal says so, and the next start is as ever."""
-    with closing(caller_of(server)) as caller:
-        task = new_task(caller)
-    server.stop(signal.SIGKILL)
-    with room.filled(0):
-        assert server.launch().wait(READY_SECONDS) == 7
-        assert "no space is left" in server.log()
-    server.start()
-    with closing(caller_of(server)) as caller:
-        assert caller.call("tasks.get_by_id", task=task)["task"]["id"] == task

@@ -268,7 +268,7 @@ def _check_task(caller: Caller, task: str, state: State, maybe: Json | None) -> 
     assert state.there, f"task {task} is back from the dead"
     document = found[0]
     comments = {state.comment} | ({maybe["comment"]} if maybe and op == "edit" else set())
-    assert document.get("comment", "") in comments, (task, comments)
+    assert document.get("comment", "") in comments, (document, comments)
     assert document["status"] in {state.status} | ({maybe["status"]} if maybe and op == "status" else set()), task
     if op != "delete":
         _check_events(caller, task, state.points, may_be_more=op == "report")
