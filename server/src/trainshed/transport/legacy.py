@@ -28,7 +28,8 @@ _WITH_METADATA = frozenset({"models", "queues"})
 # The one section that the old name of a parameter begins with; every other parameter is one of Args.
 _TF_DEFINE = "TF_DEFINE"
 _ARGS = "Args"
-_PARAMETER = re.compile(rf"(-?)execution\.parameters\.(?:({_TF_DEFINE})/)?(.+)")
+_OLD_PATH = "execution.parameters."
+_PARAMETER = re.compile(rf"(-?){re.escape(_OLD_PATH)}(?:({_TF_DEFINE})/)?(.+)")
 _NAMES = ("order_by", "only_fields", "projection")
 _CONDITIONS = ("_any_", "_all_", "_or_")
 
@@ -94,7 +95,7 @@ def _each(names: Any, change: Callable[[str], str]) -> Any:
 
 
 def _path(name: str) -> str:
-    found = _PARAMETER.fullmatch(name)
+    found = _PARAMETER.fullmatch(name) if _OLD_PATH in name else None
     return f"{found[1]}hyperparams.{found[2] or _ARGS}.{found[3]}" if found else name
 
 
