@@ -442,6 +442,18 @@ def test_a_published_task_is_reset_by_force_alone(api: ApiClient) -> None:
     assert get(api, task)["status"] == "created"
 
 
+def test_a_reset_and_a_deletion_tell_their_reason(api: ApiClient, caplog: pytest.LogCaptureFixture) -> None:
+    task = create(api)
+    why = {"status_reason": "why", "status_message": "what\nfor"}
+    api.call("tasks.reset", task=task, **why)
+    assert {name: get(api, task)[name] for name in why} == why
+    api.call("tasks.reset_many", ids=[task])
+    assert {name: get(api, task)[name] for name in why} == dict.fromkeys(why, "")
+    with caplog.at_level("INFO", logger="trainshed"):
+        api.call("tasks.delete", task=task, **why)
+    assert f"task {task} deleted by {api.user}: 'why' 'what\\nfor'" in caplog.messages
+
+
 def test_reports_begin_anew_after_a_reset(api: ApiClient) -> None:
     task, _ = ran(api)
     api.call("tasks.reset", task=task)

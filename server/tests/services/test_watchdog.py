@@ -78,24 +78,29 @@ def test_any_sign_of_life_counts(api: ApiClient, watchdog: Watchdog, task: str, 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_an_upload_is_a_sign_of_life(api: ApiClient, engines: Engines, task: str, method: str) -> None:
+def test_an_upload_is_a_sign_of_life(
+    api: ApiClient, engines: Engines, task: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Through the file server, which shares nothing with the API but the engines; also while it lasts."""
+    monkeypatch.setattr("trainshed.transport.files._TELL_SECONDS", 0)
     services = build_services(engines, token_secret=TOKEN_SECRET, silence=100)
     files = build_apps(engines, services)["files"].test_client()
     name = f"p/t.{task}/artifacts/data"
     api.move_clock(90)
 
     def slow() -> Iterator[bytes]:
-        yield b"begun"
-        api.move_clock(90)  # 180 s after any other sign
-        services.watchdog.look()
-        assert get(api, task)["status"] == "in_progress"
+        yield b"piece"
+        for _ in range(3):
+            api.move_clock(90)  # the first 180 s after any other sign, the others after a piece
+            services.watchdog.look()
+            assert get(api, task)["status"] == "in_progress"
+            yield b"piece"
 
     def upload() -> int:
         headers = {"Authorization": api.authorization}
         if method == "PUT":
             body = SlowBody(slow())
-            return files.put(f"/{name}", input_stream=body, content_length=5, headers=headers).status_code
+            return files.put(f"/{name}", input_stream=body, content_length=20, headers=headers).status_code
         form = {f"/{name}": (BytesIO(b"content"), f"/{name}")}
         return files.post("/", data=form, headers=headers).status_code
 
