@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.experiment import Sizes, expected, run_log, run_read
 
-from trainshed.testing.live import LiveServer, finish
+from trainshed.testing.live import SCRIPT_SECONDS, LiveServer, finish
 
 pytestmark = pytest.mark.sdk
 
@@ -180,6 +180,32 @@ def test_artifacts_models_and_parameters(server: LiveServer, tmp_path: Path) -> 
     assert [fetch(server, url) for url in urls] == [404] * len(urls)
 
 
+def test_models_that_report_and_packages_of_files(server: LiveServer, tmp_path: Path) -> None:
+    read = server.run(SCRIPTS / "models.py", home=tmp_path)
+    model, base, url = read.pop("model"), read.pop("base"), read.pop("url")
+    assert read == {
+        "package": {"a.bin": "a.bin", "b.bin": "b.bin"},
+        "made": ["reporter", "package", "elsewhere"],
+        "last": "elsewhere",
+        "by name": "base",
+        "removed": True,
+        "removed with its file": True,
+        "left": ["base", "reporter"],
+        "one": 1,
+    }
+    curve = server.call("events.scalar_metrics_iter_histogram", task=model, model_events=True)["accuracy"]["all"]
+    assert (curve["x"], curve["y"]) == ([0, 1, 2], [0, 0.5, 1])
+    plots = server.call("events.get_task_plots", task=model, model_events=True)["plots"]
+    assert sorted(plot["metric"] for plot in plots) == ["scatter", "table"]
+    (stored,) = server.call("models.get_all", id=[model])["models"]
+    assert stored["last_iteration"] == 2
+    used = server.call("tasks.get_by_id", task=stored["task"])["task"]["models"]["input"]
+    assert [(entry["name"], entry["model"]) for entry in used] == [("weights", base)]
+    values = {m["metric"]: m["value"] for variants in stored["last_metrics"].values() for m in variants.values()}
+    assert values == {"Summary": 3, "accuracy": 1}
+    assert fetch(server, url.replace(" ", "%20")) == 404
+
+
 def test_data_sets_with_versions(server: LiveServer, tmp_path: Path) -> None:
     read = server.run(SCRIPTS / "datasets.py", home=tmp_path)
     first, second, squashed = read.pop("ids")
@@ -345,7 +371,7 @@ def test_scripts_that_end_badly(server: LiveServer, tmp_path: Path) -> None:
     (task,) = server.call("tasks.get_all", name="^waits to be aborted$")["tasks"]
     server.call("tasks.stop", task=task["id"], status_message="enough")
     interrupted.send_signal(signal.SIGINT)
-    outputs = [script.communicate(timeout=60) for script in scripts]
+    outputs = [script.communicate(timeout=SCRIPT_SECONDS) for script in scripts]
     ended = {task["name"]: task for task in server.call("tasks.get_all", name="|".join(ways))["tasks"]}
     assert {name: task["status"] for name, task in ended.items()} == {
         "fails": "failed",

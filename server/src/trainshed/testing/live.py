@@ -17,9 +17,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS = 30
+READY_SECONDS = 60
 POLL_SECONDS = 0.002  # short: the start is measured by it too
-SCRIPT_SECONDS = 200  # a pipeline's steps beside other tests
+SCRIPT_SECONDS = 300  # a pipeline has many steps, and the machine may be busy
 # The client looks for a repository with subprocesses of a thread while its main thread forks; where the two meet, the fork
 # holds the subprocess's pipe and the client waits for ever. Looking first and forking then avoids it.
 CLIENT_SETTINGS = "sdk { development { vcs_repo_detect_async: false } }\n"
@@ -138,7 +138,7 @@ class LiveServer:
             yield
         finally:
             agent.terminate()
-            agent.wait(READY_SECONDS)
+            agent.wait(SCRIPT_SECONDS)
             with suppress(ProcessLookupError):
                 os.killpg(agent.pid, signal.SIGKILL)  # services outlive their agent
 

@@ -75,7 +75,7 @@ def search() -> object:
     ended = []
     optimizer.set_report_period(0.02)
     optimizer.start(job_complete_callback=lambda job, value, *_: ended.append(value))
-    optimizer.wait(timeout=1.5)
+    optimizer.wait(timeout=4)
     best = optimizer.get_top_experiments(top_k=2)
     details = optimizer.get_top_experiments_details(top_k=5)
     optimizer.stop()

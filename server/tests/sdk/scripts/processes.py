@@ -29,7 +29,7 @@ if __name__ == "__main__":
         children[-1].start()
     script = subprocess.run([sys.executable, __file__, "script"], check=True, capture_output=True, text=True)
     for child in children:
-        child.join(timeout=60)
+        child.join(timeout=200)
     task.set_parameter("General/done", True)
     task.flush(wait_for_uploads=True)
     task_id = task.id

@@ -11,7 +11,7 @@ from clearml import Dataset, OutputModel, Task
 from clearml.automation import TaskScheduler, TriggerScheduler
 
 PROJECT, QUEUE = sys.argv[2], sys.argv[1]
-WAIT_SECONDS = 60
+WAIT_SECONDS = 200
 called: dict[str, str] = {}
 
 
