@@ -12,6 +12,7 @@ from pathlib import Path
 import flask
 
 from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 _FILES_SECONDS = 60.0  # between two looks for files to delete
 _RETENTION_SECONDS = 3600.0  # between two looks for what is too old: days are what it counts in
 _LONGEST_STEP = 300.0  # seconds for a step of a job; then another process takes the first one for dead
+_SETTLE_SECONDS = 1.0  # until other processes see what an event says of its task; this one always does
 _COMPACT_SECONDS = 15.0  # between two looks for recent points to pack: often enough, as unpacked ones read well
 
 
@@ -127,6 +129,7 @@ def build_services(
     )
     cloning = Cloning(tasks=tasks, projects=projects)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
+    log_of_events = EventLog(documents=documents, events=events, cache=cache, clock=clock)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(
         accounts=Accounts(
@@ -170,8 +173,10 @@ def build_services(
         task_parts=TaskParts(tasks=tasks, files=files),
         task_queueing=queueing,
         models=models,
-        events=EventLog(documents=documents, events=events, cache=cache, clock=clock),
-        watchdog=Watchdog(documents=documents, cache=cache, clock=clock, tasks=tasks, silence=silence),
+        events=log_of_events,
+        watchdog=Watchdog(
+            documents=documents, cache=cache, clock=clock, tasks=tasks, events=log_of_events, silence=silence
+        ),
         retention=Retention(documents=documents, events=events, clock=clock, files=files, keep=keep),
         queues=queues,
         workers=workers,
@@ -286,7 +291,14 @@ class Periodic:
 def build_jobs(settings: Settings, engines: Engines, services: Services) -> tuple[Periodic, ...]:
     """What the server does by itself."""
     cache = engines.cache
+
+    def settle() -> bool:
+        services.events.settle()
+        return False
+
     return (
+        # Each process for itself, so the lease is its own.
+        Periodic("settling", settle, seconds=_SETTLE_SECONDS, cache=MemoryCache(engines.clock)),
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
         Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache),
         Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),

@@ -16,7 +16,7 @@ from trainshed.adapters.sqlite.events import compaction, records, store, stretch
 from trainshed.adapters.sqlite.events.points import Points, decode, encode
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.domain.errors import StoreFull
-from trainshed.ports.events import AnyEvent, Events, Place, SeriesStats
+from trainshed.ports.events import AnyEvent, Events, Note, Place
 from trainshed.testing.events_conformance import (
     OTHER,
     TASK,
@@ -40,10 +40,9 @@ class TestSqliteEvents(EventsConformance):
 class AlwaysCompact(SqliteEvents):
     """Compacts at every moment: no answer may change."""
 
-    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
-        stats = super().add(events)
+    def add(self, events: Iterable[AnyEvent], notes: Iterable[Note] = ()) -> None:
+        super().add(events, notes)
         compact_fully(self)
-        return stats
 
 
 class TestCompactedSqliteEvents(EventsConformance):

@@ -1,15 +1,25 @@
 """Events: what experiments report, and every way of reading it back."""
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from trainshed.bootstrap import Engines
-from trainshed.ports.events import SINGLE_VALUE
-from trainshed.testing.api import ApiClient, CallFailed, Json
+from trainshed.adapters.memory.documents import MemoryDocuments
+from trainshed.bootstrap import Engines, build_services
+from trainshed.domain.errors import StoreFull
+from trainshed.ports.documents import Document
+from trainshed.ports.events import SINGLE_VALUE, Note, ScalarEvent
+from trainshed.ports.query import Eq, Filter
+from trainshed.services.file_deletion import TRASH
+from trainshed.services.watchdog import SILENCE
+from trainshed.testing.api import TOKEN_SECRET, ApiClient, CallFailed, Json, memory_engines, serve
+from trainshed.testing.clock import FakeClock
 from trainshed.testing.reports import image, line, plot, scalar
 
 NOW_MS = 1767225600000  # where the fake clock begins
@@ -227,13 +237,100 @@ def test_a_single_value_is_no_point_of_a_curve(api: ApiClient, task: str) -> Non
         assert len(reply["tasks"]) == found
 
 
-def test_a_single_value_in_a_later_call_is_the_last_value(api: ApiClient, task: str) -> None:
-    api.add_events([scalar(task, 3.0, 1), scalar(task, 5.0, 2)])
-    api.add_events([scalar(task, 4.0, SINGLE_VALUE)])
+def test_a_later_single_value_is_the_last_value(api: ApiClient, task: str) -> None:
+    api.add_events([scalar(task, 3.0, 1), scalar(task, 5.0, 2, timestamp=10)])
+    api.add_events([scalar(task, 4.0, SINGLE_VALUE, timestamp=20)])
     found = figures(api, task)
     assert (found["value"], found["count"], found["max_value"], found["iter"]) == (4.0, 2, 5.0, 2)
-    api.add_events([scalar(task, 6.0, 3)])
+    api.add_events([scalar(task, 6.0, 3, timestamp=30)])
     assert figures(api, task)["value"] == 6.0
+
+
+# what documents learn
+
+
+class FillingDocuments(MemoryDocuments):
+    """An engine whose disk can be full: what frees space works, what needs it does not."""
+
+    full = False
+
+    def update_many(self, collection: str, where: Filter, change: Callable[[Document], None]) -> int:
+        if self.full:
+            raise StoreFull
+        return super().update_many(collection, where, change)
+
+
+def test_a_full_disk_keeps_back_the_last_values_and_nothing_else(tmp_path: Path) -> None:
+    documents = FillingDocuments()
+    api = serve(replace(memory_engines(tmp_path), documents=documents))
+    task = api.call("tasks.create", name="a task", type="training")["id"]
+    documents.full = True
+    api.add_events([scalar(task, 1.0, 5)])
+    assert get(api, task)["last_iteration"] == 0
+    assert api.call("events.scalar_metrics_iter_histogram", task=task)["loss"]["train"]["y"] == [1.0]
+    documents.full = False
+    assert get(api, task)["last_iteration"] == 5
+
+
+def test_what_was_stored_before_a_crash_is_learnt_at_the_start(engines: Engines) -> None:
+    api = serve(engines)
+    task = api.call("tasks.create", name="a task", type="training")["id"]
+    api.add_events([scalar(task, 1.0, 5)])
+    assert engines.documents.get("tasks", task)["last_iteration"] == 0  # type: ignore[index] # it is there
+    build_services(engines, token_secret=TOKEN_SECRET).events.settle()
+    assert engines.documents.get("tasks", task)["last_iteration"] == 5  # type: ignore[index] # it is there
+    assert engines.events.notes() == []
+
+
+def test_a_running_task_whose_only_sign_of_life_came_before_a_crash_is_left_alone(
+    engines: Engines, tmp_path: Path
+) -> None:
+    api = serve(engines)
+    task = api.call("tasks.create", name="a task", type="training")["id"]
+    api.call("tasks.started", task=task)
+    cast(FakeClock, engines.clock).advance(SILENCE - 1)
+    api.add_events([scalar(task, 1.0, 5)])
+    cast(FakeClock, engines.clock).advance(2)
+    build_services(engines, token_secret=TOKEN_SECRET).watchdog.look()
+    assert get(api, task)["status"] == "in_progress"
+
+
+def test_reports_that_meet_a_reset_or_a_deletion(engines: Engines) -> None:
+    """What was noted before the reset does not come back, and a deleted task leaves nothing."""
+    api = serve(engines)
+    reset, deleted = (api.call("tasks.create", name="a task", type="training")["id"] for _ in range(2))
+    log = build_services(engines, token_secret=TOKEN_SECRET).events
+    api.add_events([scalar(reset, 1.0, 5), scalar(deleted, 1.0, 5)])
+    engines.documents.delete("tasks", Eq(("id",), deleted))
+    stale = engines.events.notes()
+    engines.events.delete([reset])
+    log._tell_documents(stale)  # as by a process that had read them just before
+    assert get(api, reset)["last_iteration"] == 0
+    assert get(api, reset)["last_metrics"] == {}
+    assert engines.events.notes() == []
+    assert engines.events.stats(deleted) == []
+
+
+def test_the_events_of_a_task_in_the_trash_stay(engines: Engines) -> None:
+    api = serve(engines)
+    task = api.call("tasks.create", name="a task", type="training")["id"]
+    api.add_events([scalar(task, 1.0, 5)])
+    engines.documents.insert(TRASH, {"id": task, "models": [{"id": "a model"}]})
+    engines.documents.delete("tasks", Eq(("id",), task))
+    engines.events.add([ScalarEvent(task="a model", value=1.0)], [Note("a model", True, "2026", 1)])
+    assert api.call("tasks.get_all")["tasks"] == []
+    assert engines.events.notes() == []
+    assert [len(engines.events.stats(owner)) for owner in (task, "a model")] == [1, 1]
+
+
+def test_many_owners_learn_in_one_go(api: ApiClient) -> None:
+    tasks = [api.call("tasks.create", name="a task", type="training")["id"] for _ in range(3)]
+    model = api.call("models.create", name="a model", uri="file:///m")["id"]
+    api.add_events([scalar(task, 1.0, 7) for task in tasks] + [scalar(model, 2.0, 8, model_event=True)])
+    assert [task["last_iteration"] for task in api.call("tasks.get_all", id=tasks)["tasks"]] == [7, 7, 7]
+    found = api.call("models.get_by_id", model=model)["model"]
+    assert found["last_iteration"] == 8
+    assert found["last_metrics"][md5("loss")][md5("train")]["value"] == 2.0
 
 
 def test_a_single_value_reported_again_replaces_its_figures(api: ApiClient, task: str) -> None:

@@ -21,7 +21,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 SeriesName = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
-class Event(msgspec.Struct, tag_field="type", kw_only=True):
+class Event(msgspec.Struct, tag_field="type", kw_only=True, gc=False):
     """One report. task: id of the task (or of the model) it belongs to. timestamp: ms since the epoch, 0 = not given."""
 
     task: str
@@ -147,6 +147,19 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class Note(NamedTuple):
+    """What the document of an owner has to learn of its reports: the last moment (domain.dates) and the highest iteration.
+
+    version: changes with every report.
+    """
+
+    owner: str
+    is_model: bool
+    moment: str
+    iteration: int
+    version: int = 0
+
+
 class Events(Protocol):
     """A store of events by owner (a task's or a model's id).
 
@@ -163,17 +176,22 @@ class Events(Protocol):
       the iterable raises. StoreError for the engine's own failures.
     """
 
-    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
-        """Store the events.
-
-        Returns, for every owner among them, the present figures of each series that the call touched, in stats()' order.
-        """
+    def add(self, events: Iterable[AnyEvent], notes: Iterable[Note] = ()) -> None:
+        """Store the events, and with them the notes, each joined to the one that its owner may have."""
         ...
 
-    def stats(self, owner: str) -> list[SeriesStats]:
+    def notes(self, owner: str | None = None) -> list[Note]:
+        """Every note that was not struck, or the owner's; by owner."""
+        ...
+
+    def strike(self, notes: Iterable[Note]) -> None:
+        """Remove these notes, but those that came in another version since. It needs no room on the disk."""
+        ...
+
+    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
         """The figures of every series of the owner, by (metric, variant); a curve before the single value of that name.
 
-        Single values have iter == SINGLE_VALUE.
+        Single values have iter == SINGLE_VALUE. first: only the so many series that were reported first.
         """
         ...
 
@@ -256,7 +274,7 @@ class Events(Protocol):
         ...
 
     def delete(self, owners: Sequence[str]) -> None:
-        """Remove every event of these owners: at once, for good, and whatever happens to the process then.
+        """Remove every event and note of these owners: at once, for good, and whatever happens to the process then.
 
         They may report anew. Their space comes back by compact().
         """

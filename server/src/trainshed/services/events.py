@@ -4,15 +4,15 @@ import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from trainshed.domain import dates
-from trainshed.domain.errors import ApiError, Fault, NotFound
+from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.domain.status import Status
 from trainshed.ports.cache import Cache
@@ -25,6 +25,7 @@ from trainshed.ports.events import (
     Events,
     LogEvent,
     LogPage,
+    Note,
     Place,
     Sample,
     SampleKind,
@@ -32,13 +33,22 @@ from trainshed.ports.events import (
     SeriesStats,
     Timeline,
 )
+from trainshed.ports.query import Eq, Has, In, Or, Path
 from trainshed.services import checks
+from trainshed.services.file_deletion import TRASH
 
 Metrics = Sequence[tuple[str, Sequence[str] | None]]  # metric -> variants, None: all of them
 
 _ALL: Sequence[tuple[str | None, Sequence[str] | None]] = [(None, None)]
-_LOCKS = 64  # owners that seldom share one
+_AT_ONCE = 100  # documents that a step of settling changes
 MAX_LAST_METRICS = 2000  # metrics kept on a task: beyond it a table could not show them, and the document would grow
+# By whether it is a model: the fields of an owner that decide whether it takes events.
+_GATES: dict[bool, tuple[Path, ...]] = {
+    False: (("id",), ("company",), ("status",)),
+    True: (("id",), ("company",), ("ready",)),
+}
+# map() with these reads a field of every event; a loop of Python's own takes several times as long.
+_OWNER, _TIMESTAMP, _ITERATION = attrgetter("task", "model_event"), attrgetter("timestamp"), attrgetter("iter")
 
 
 @dataclass(slots=True)
@@ -60,44 +70,55 @@ class EventLog:
         self._events = events
         self.cache = cache
         self._clock = clock
-        # By owner: figures are brought to its document in the order in which they were made.
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._settling = threading.Lock()
+        # What was stored last, and what of it the documents know: at first nothing of what a former process left.
+        self._latest, self._settled = object(), object()
 
     # writing
 
     def add(
         self, identity: Identity, events: Iterable[AnyEvent], report: Report, *, unlocked: Collection[str] = ()
     ) -> None:
-        """Store the events of known owners, and bring each owner's last values up to date.
+        """Store the events of known owners, whose documents learn of them by settle().
 
         A published owner takes none, unless it is among the `unlocked`.
         What cannot be stored is counted in the report. Raises EVENTS_NOT_ADDED when nothing could be.
         """
-        now = int(self._clock.now().timestamp() * 1000)
-        by_owner: dict[tuple[str, bool], list[AnyEvent]] = defaultdict(list)
-        for event in events:
-            if not event.timestamp:
-                event.timestamp = now
-            by_owner[(event.task, event.model_event)].append(event)
+        now = self._clock.now()
+        by_owner = _by_owner(_with_moments(list(events), int(now.timestamp() * 1000)))
         good: list[AnyEvent] = []
-        owners: list[tuple[str, bool]] = []
+        notes: list[Note] = []
+        problems = self._problems(identity, by_owner, unlocked)
         for (owner, is_model), group in by_owner.items():
-            problem = self._problem(identity, owner, is_model=is_model, locks=owner not in unlocked)
-            if problem:
+            if problem := problems.get((owner, is_model)):
                 report.fail(problem, len(group))
                 continue
             fitting = [e for e in group if not isinstance(e, LogEvent)] if is_model else group
             if len(fitting) < len(group):
                 report.fail("a model has no console log", len(group) - len(fitting))
-            owners.append((owner, is_model))
+            notes.append(Note(owner, is_model, dates.to_text(now), _highest_iteration(fitting)))
             good += fitting
         if not good:
             raise ApiError(Fault.EVENTS_NOT_ADDED, "; ".join(report.errors) or "there were none", errors=report.errors)
-        with self._one_at_a_time(owner for owner, _ in owners):
-            touched = self._events.add(good)
-            report.added += len(good)
-            for owner, is_model in owners:
-                self._update_owner(owner, by_owner[(owner, is_model)], touched.get(owner, []), is_model=is_model)
+        self._events.add(good, notes)
+        self._latest = object()  # after the commit: who settles then finds it
+        report.added += len(good)
+
+    def settle(self) -> None:
+        """Bring what was stored to the documents of its owners: last update, last iteration and last values.
+
+        It costs nothing when this process has stored nothing since. What another process has stored it settles itself;
+        what one left that died is settled at the start of the next. Raises StoreFull: it is done when there is room.
+        """
+        if self._settled is self._latest:
+            return
+        with self._settling:  # who comes second waits: the documents are not right before
+            latest = self._latest
+            if self._settled is not latest:
+                notes = self._events.notes()
+                for start in range(0, len(notes), _AT_ONCE):
+                    self._tell_documents(notes[start : start + _AT_ONCE])
+                self._settled = latest
 
     def delete(self, identity: Identity, owner: str, *, is_model: bool = False, locks: bool = True) -> None:
         """Remove every event of a task or model, of a published one unless it `locks`.
@@ -229,34 +250,81 @@ class EventLog:
 
     # parts of add
 
-    def _one_at_a_time(self, owners: Iterable[str]) -> ExitStack:
-        held = ExitStack()
-        # In one order, so that two batches cannot wait for each other.
-        for number in sorted({hash(owner) % _LOCKS for owner in owners}):
-            held.enter_context(self._locks[number])
-        return held
+    def _problems(
+        self, identity: Identity, owners: Iterable[tuple[str, bool]], unlocked: Collection[str]
+    ) -> dict[tuple[str, bool], str]:
+        """Why events of these owners are refused, of those that are."""
+        problems = {}
+        for is_model, gates in _GATES.items():
+            ids = tuple(owner for owner, its_kind in owners if its_kind is is_model)
+            # Of each document only these: a document may be large, and a report that follows another is not.
+            found = self._documents.tally(_collection(is_model), gates, In(("id",), ids)) if ids else []
+            documents = {tally.values[0]: dict(zip(_names(gates), tally.values, strict=True)) for tally in found}
+            for owner in ids:
+                try:
+                    _check_seen(documents.get(owner), identity, owner, is_model=is_model)
+                    _check_open(documents[owner], locks=owner not in unlocked)
+                except ApiError as error:
+                    problems[owner, is_model] = error.message
+        return problems
 
-    def _problem(self, identity: Identity, owner: str, *, is_model: bool, locks: bool) -> str | None:
-        try:
-            _check_open(self.owner(identity, owner, is_model=is_model), locks=locks)
-        except ApiError as error:
-            return error.message
-        return None
-
-    def _update_owner(self, owner: str, events: list[AnyEvent], touched: list[SeriesStats], *, is_model: bool) -> None:
-        now = dates.to_text(self._clock.now())
-        iteration = max([e.iter for e in events if e.iter != SINGLE_VALUE], default=0)
+    def _tell_documents(self, notes: Sequence[Note]) -> None:
+        told: dict[str, list[Note]] = {}
 
         def change(document: Document) -> None:
-            document["last_update"] = now
-            document["last_iteration"] = max(document.get("last_iteration", 0), iteration)
-            if touched:
-                document["last_metrics"] = merge_last_metrics(document["last_metrics"], touched)
+            # Asked for here, where others cannot write the document: so the figures in it only ever become newer, and
+            # those that a reset has removed do not come back.
+            told[document["id"]] = self._events.notes(document["id"])
+            for note in told[document["id"]]:
+                document["last_update"] = max(document["last_update"], note.moment)
+                document["last_iteration"] = max(document.get("last_iteration", 0), note.iteration)
+                stats = self._events.stats(note.owner, first=MAX_LAST_METRICS)
+                document["last_metrics"] = merge_last_metrics(document["last_metrics"], stats)
 
-        try:
-            self._documents.update("models" if is_model else "tasks", owner, change)
-        except NotFound:  # deleted meanwhile: so are its events, or the next compaction of orphans takes them
-            self._events.delete([owner])
+        for is_model in _GATES:
+            ids = tuple(note.owner for note in notes if note.is_model is is_model)
+            if ids:
+                self._documents.update_many(_collection(is_model), In(("id",), ids), change)
+        without = [note for note in notes if note.owner not in told]
+        # Reports that came when their owner was deleted.
+        if gone := [note.owner for note in without if not self._is_in_trash(note.owner)]:
+            self._events.delete(gone)
+        self._events.strike(without + [note for its_notes in told.values() for note in its_notes])
+
+    def _is_in_trash(self, owner: str) -> bool:
+        inside = Has(("models",), owner, key="id")
+        return bool(self._documents.count(TRASH, Or((Eq(("id",), owner), inside))))
+
+
+def _with_moments(events: list[AnyEvent], now: int) -> list[AnyEvent]:
+    """The events; those without a timestamp have got this one."""
+    if 0 in map(_TIMESTAMP, events):
+        for event in events:
+            event.timestamp = event.timestamp or now
+    return events
+
+
+def _by_owner(events: list[AnyEvent]) -> dict[tuple[str, bool], list[AnyEvent]]:
+    """(owner, whether it is a model) -> its events."""
+    owners = set(map(_OWNER, events))
+    if len(owners) == 1:  # nearly always
+        return {owners.pop(): events}
+    groups: dict[tuple[str, bool], list[AnyEvent]] = defaultdict(list)
+    for event in events:
+        groups[event.task, event.model_event].append(event)
+    return groups
+
+
+def _highest_iteration(events: Iterable[AnyEvent]) -> int:
+    return max(set(map(_ITERATION, events)) - {SINGLE_VALUE}, default=0)
+
+
+def _collection(is_model: bool) -> str:
+    return "models" if is_model else "tasks"
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [name for (name,) in paths]
 
 
 def _by_variant(found: Iterable[Series]) -> list[list[Series]]:
@@ -279,6 +347,12 @@ def _joined(parts: Sequence[Series], limit: int) -> Series:
     )
 
 
+def _check_seen(document: Document | None, identity: Identity, owner: str, *, is_model: bool) -> None:
+    """Raises INVALID_TASK_ID or INVALID_MODEL_ID."""
+    if document is None or document["company"] not in (identity.company, ""):
+        raise ApiError(Fault.INVALID_MODEL_ID if is_model else Fault.INVALID_TASK_ID, owner)
+
+
 def _check_open(owner: Document, *, locks: bool) -> None:
     """Raises NO_WRITE_PERMISSION for a public owner, INVALID_TASK_STATUS or MODEL_IS_READY for a published one that locks."""
     checks.writable(owner)
@@ -292,7 +366,7 @@ def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> d
     """Bring the figures of the touched series into last_metrics: md5(metric) -> md5(variant) -> figures, keys sorted."""
     merged = {key: dict(variants) for key, variants in present.items()}
     count = sum(len(variants) for variants in merged.values())
-    # A single value that arrives with points of its own name is shown after them.
+    # A single value beside points of its own name is the last value of both unless a point has a later moment.
     for stats in sorted(touched, key=lambda s: s.iter == SINGLE_VALUE):
         variants = merged.setdefault(_md5(stats.metric), {})
         key = _md5(stats.variant)
@@ -310,7 +384,7 @@ def _by_key(variants: dict[str, Any]) -> dict[str, Any]:
 
 def _figures(stats: SeriesStats, former: dict[str, Any] | None) -> dict[str, Any]:
     if stats.iter == SINGLE_VALUE and former and former["iter"] != SINGLE_VALUE:
-        return {**former, "value": stats.value}
+        return former if stats.timestamp < former["timestamp"] else {**former, "value": stats.value}
     figures: dict[str, Any] = {
         "metric": stats.metric,
         "variant": stats.variant,

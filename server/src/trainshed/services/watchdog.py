@@ -10,6 +10,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Not, Page, Range
+from trainshed.services.events import EventLog
 from trainshed.services.tasks import Tasks, moved
 
 SILENCE = 7200  # seconds without a sign of life, unless the settings say otherwise
@@ -24,12 +25,20 @@ class Watchdog:
     """
 
     def __init__(
-        self, *, documents: Documents, cache: Cache, clock: Clock, tasks: Tasks, silence: int = SILENCE
+        self,
+        *,
+        documents: Documents,
+        cache: Cache,
+        clock: Clock,
+        tasks: Tasks,
+        events: EventLog,
+        silence: int = SILENCE,
     ) -> None:
         self._documents = documents
         self._cache = cache
         self._clock = clock
         self._tasks = tasks
+        self._events = events
         self._silence = silence
 
     def saw(self, task_id: str) -> None:
@@ -38,6 +47,7 @@ class Watchdog:
 
     def look(self) -> bool:
         """Stop those that are silent; whether another look is worth it at once."""
+        self._events.settle()  # those before a crash count too
         limit = dates.to_text(self._clock.now() - timedelta(seconds=self._silence))
         quiet = (
             Eq(("status",), Status.IN_PROGRESS.value),

@@ -96,6 +96,8 @@ def _call(services: Services, http: Request, name: str, entry: Entry, asked: tup
     # Who calls comes first: a stranger's body is not even read.
     login = _login(services, http, entry)
     raw = body.read(http)
+    if not entry.reports:
+        _settle(services)
     arguments = {} if entry.batch else legacy.upgraded(name, asked, body.arguments(http, raw))
     call = Call(
         services=services,
@@ -108,6 +110,14 @@ def _call(services: Services, http: Request, name: str, entry: Entry, asked: tup
         address=http.remote_addr or "",
     )
     return entry.handler(call, _request(entry, http, raw, arguments))
+
+
+def _settle(services: Services) -> None:
+    """Let the documents know of every event that was acknowledged, before they answer."""
+    try:
+        services.events.settle()
+    except StoreFull:  # reading and deleting go on
+        log.warning("the disk is full: last values of tasks are not up to date")
 
 
 def _login(services: Services, http: Request, entry: Entry) -> Login | None:

@@ -52,6 +52,7 @@ class Entry(NamedTuple):
 
     since: the first version that it answers. before: what answers older ones, whose form is quite another.
     login: whether the caller must be known; None: may be. batch: the body is lines of JSON that the handler decodes itself.
+    reports: it adds events; every other call is answered by documents that know of those before it.
     roles: who may call it, where a login is needed.
     """
 
@@ -60,6 +61,7 @@ class Entry(NamedTuple):
     since: tuple[int, int] = _FIRST
     login: bool | None = True
     batch: bool = False
+    reports: bool = False
     roles: frozenset[Role] = frozenset(Role)
     before: "Entry | None" = None
 
@@ -81,8 +83,8 @@ ENDPOINTS: dict[str, Entry] = {
     "auth.revoke_credentials": Entry(auth.revoke_credentials, auth_wire.RevokeCredentials),
     "auth.validate_token": Entry(auth.validate_token, auth_wire.ValidateToken, roles=_ROOT),
     "debug.ping": Entry(about.ping, Empty, login=False),
-    "events.add": Entry(events.add, events_wire.Add),
-    "events.add_batch": Entry(events.add_batch, Empty, batch=True),
+    "events.add": Entry(events.add, events_wire.Add, reports=True),
+    "events.add_batch": Entry(events.add_batch, Empty, batch=True, reports=True),
     "events.clear_scroll": Entry(events.clear_scroll, events_wire.ClearScroll, (2, 18)),
     "events.clear_task_log": Entry(events.clear_task_log, events_wire.ClearTaskLog),
     "events.debug_images": Entry(

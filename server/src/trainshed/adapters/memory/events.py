@@ -1,5 +1,6 @@
 """Events in dicts: short enough to be believed, so that the other engines are measured by it."""
 
+import itertools
 import math
 import threading
 from collections import defaultdict
@@ -16,6 +17,7 @@ from trainshed.ports.events import (
     EventKind,
     LogEvent,
     LogPage,
+    Note,
     Place,
     Sample,
     SampleKind,
@@ -43,23 +45,37 @@ class MemoryEvents:
 
     def __init__(self) -> None:
         self._owners: defaultdict[str, _Owner] = defaultdict(_Owner)
+        self._notes: dict[str, Note] = {}
+        self._versions = itertools.count(1)
         self._lock = threading.Lock()
 
-    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
+    def add(self, events: Iterable[AnyEvent], notes: Iterable[Note] = ()) -> None:
         batch = [_checked(event) for event in events]
-        touched: dict[str, dict[_SeriesName, SeriesStats]] = {}
         with self._lock:
             for event in batch:
-                stats = touched.setdefault(event.task, {})
-                name = _store(self._owners[event.task], event)
-                if name is not None:
-                    stats[name] = self._owners[event.task].stats[name]
-        return {owner: [stats[name] for name in sorted(stats)] for owner, stats in touched.items()}
+                _store(self._owners[event.task], event)
+            for note in notes:
+                old = self._notes.get(note.owner, note)
+                self._notes[note.owner] = note._replace(
+                    moment=max(old.moment, note.moment),
+                    iteration=max(old.iteration, note.iteration),
+                    version=next(self._versions),
+                )
 
-    def stats(self, owner: str) -> list[SeriesStats]:
+    def notes(self, owner: str | None = None) -> list[Note]:
+        with self._lock:
+            return [self._notes[name] for name in sorted(self._notes) if owner in (None, name)]
+
+    def strike(self, notes: Iterable[Note]) -> None:
+        with self._lock:
+            for note in notes:
+                if self._notes.get(note.owner) == note:
+                    del self._notes[note.owner]
+
+    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
         with self._lock:
             stats = self._peek(owner).stats
-            return [stats[name] for name in sorted(stats)]
+            return [stats[name] for name in sorted(list(stats)[:first])]
 
     def scalars(
         self,
@@ -150,6 +166,7 @@ class MemoryEvents:
         with self._lock:
             for owner in owners:
                 self._owners.pop(owner, None)
+                self._notes.pop(owner, None)
 
     def delete_logs(self, owner: str, *, before: int | None, chosen: Callable[[LogEvent], bool] | None = None) -> int:
         with self._lock:
@@ -187,18 +204,17 @@ def _checked(event: AnyEvent) -> AnyEvent:
     return deepcopy(event)
 
 
-def _store(owner: _Owner, event: AnyEvent) -> _SeriesName | None:
-    """Put the event in its place; the name of the series when it is a scalar."""
+def _store(owner: _Owner, event: AnyEvent) -> None:
+    """Put the event in its place."""
     if isinstance(event, LogEvent):
         owner.logs.append(event)
-        return None
+        return
     if not isinstance(event, ScalarEvent):
         owner.samples[str(event.__struct_config__.tag), (event.metric, event.variant)][event.iter] = event
-        return None
+        return
     name = (event.metric, event.variant, event.iter == SINGLE_VALUE)
     owner.points[name][event.iter] = (event.timestamp, event.value)
     owner.stats[name] = _extended(owner.stats[name], event) if name in owner.stats else _begun(event)
-    return name
 
 
 def _begun(event: ScalarEvent) -> SeriesStats:

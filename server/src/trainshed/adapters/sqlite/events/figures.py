@@ -1,44 +1,65 @@
-"""The running figures of a series: of a batch, of both of two parts, and as a row."""
+"""The running figures of a series: of a batch, joined to those that are stored, and read back."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from trainshed.ports.events import ScalarEvent, SeriesStats
 
 COLUMNS = (
     "value, iter, timestamp, min_value, min_iter, max_value, max_iter, first_value, first_iter, count, mean, label"
 )
+Row = tuple[Any, ...]  # the values of COLUMNS
+
+# Extends what is stored by what came after it. In SQL, as the way through Python costs three times as much. Rounding must
+# not move a mean out of the range of the values.
+PUT = f"""INSERT INTO figures (series, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (series) DO UPDATE SET
+    value = iif(excluded.iter >= iter, excluded.value, value),
+    timestamp = iif(excluded.iter >= iter, excluded.timestamp, timestamp),
+    iter = max(excluded.iter, iter),
+    min_iter = iif(excluded.min_value < min_value, excluded.min_iter, min_iter),
+    min_value = min(excluded.min_value, min_value),
+    max_iter = iif(excluded.max_value > max_value, excluded.max_iter, max_iter),
+    max_value = max(excluded.max_value, max_value),
+    first_value = iif(excluded.first_iter < first_iter, excluded.first_value, first_value),
+    first_iter = min(excluded.first_iter, first_iter),
+    mean = max(min(excluded.min_value, min_value), min(max(excluded.max_value, max_value),
+        mean * (1.0 * count / (count + excluded.count))
+        + excluded.mean * (1.0 * excluded.count / (count + excluded.count)))),
+    count = count + excluded.count,
+    label = ifnull(excluded.label, label)"""  # noqa: S608 - no input
 
 
-def of_batch(events: Sequence[ScalarEvent]) -> SeriesStats:
+def of_point(event: ScalarEvent) -> Row:
+    """The figures of a point. Raises ValueError when its value is not finite."""
+    value, iteration = event.value, event.iter
+    if not math.isfinite(value):
+        raise ValueError("a value is not finite")
+    pair = (value, iteration)
+    return (*pair, event.timestamp, *pair, *pair, *pair, 1, value, event.x_axis_label)
+
+
+def of_points(events: Sequence[ScalarEvent], iters: list[int], values: list[float]) -> Row:
     """The figures of these points of one series, in order of arrival. Raises ValueError when a value is not finite."""
-    iters, values = [event.iter for event in events], [event.value for event in events]
     mean = _mean(values)
-    if len(events) == 1:  # the usual report of a wide model: do without the searching
-        low = high = first = last = 0
-    else:
-        low, high = values.index(min(values)), values.index(max(values))
-        first = iters.index(min(iters))
-        last = len(iters) - 1 - iters[::-1].index(max(iters))
-    newest = events[last]
-    return SeriesStats(
-        metric=newest.metric,
-        variant=newest.variant,
-        value=newest.value,
-        iter=newest.iter,
-        timestamp=newest.timestamp,
-        min_value=values[low],
-        min_value_iteration=iters[low],
-        max_value=values[high],
-        max_value_iteration=iters[high],
-        first_value=values[first],
-        first_value_iteration=iters[first],
-        count=len(values),
-        mean_value=mean,
-        x_axis_label=_label(events),
+    low, high, first, latest = min(values), max(values), min(iters), max(iters)
+    newest = events[-1]
+    if newest.iter != latest:
+        newest = events[len(iters) - 1 - iters[::-1].index(latest)]
+    return (
+        newest.value,
+        latest,
+        newest.timestamp,
+        low,
+        iters[values.index(low)],
+        high,
+        iters[values.index(high)],
+        values[iters.index(first)],
+        first,
+        len(values),
+        mean,
+        _label(events),
     )
 
 
@@ -60,39 +81,8 @@ def _mean(values: Sequence[float]) -> float:
     return min(max(mean, min(values)), max(values))  # and rounding may leave it once more
 
 
-def combined(old: SeriesStats, new: SeriesStats) -> SeriesStats:
-    """The figures of both, `new` having arrived after `old`."""
-    count = old.count + new.count
-    lowest = new if new.min_value < old.min_value else old
-    highest = new if new.max_value > old.max_value else old
-    first = new if new.first_value_iteration < old.first_value_iteration else old
-    last = new if new.iter >= old.iter else old
-    mean = old.mean_value * (old.count / count) + new.mean_value * (new.count / count)
-    return SeriesStats(
-        metric=new.metric,
-        variant=new.variant,
-        value=last.value,
-        iter=last.iter,
-        timestamp=last.timestamp,
-        min_value=lowest.min_value,
-        min_value_iteration=lowest.min_value_iteration,
-        max_value=highest.max_value,
-        max_value_iteration=highest.max_value_iteration,
-        first_value=first.first_value,
-        first_value_iteration=first.first_value_iteration,
-        count=count,
-        mean_value=min(max(mean, lowest.min_value), highest.max_value),  # rounding must not leave the range
-        x_axis_label=old.x_axis_label if new.x_axis_label is None else new.x_axis_label,
-    )
-
-
-def to_row(stats: SeriesStats) -> tuple[Any, ...]:
-    """The values of COLUMNS."""
-    return msgspec.structs.astuple(stats)[2:]
-
-
 def from_row(metric: str, variant: str, row: Sequence[Any]) -> SeriesStats:
-    """The inverse of to_row."""
+    """The figures of the series of that name."""
     value, iteration, timestamp, low, low_iter, high, high_iter, first, first_iter, count, mean, label = row
     return SeriesStats(
         metric=metric,

@@ -6,17 +6,30 @@ from typing import Any
 
 from trainshed.adapters.sqlite.events.figures import COLUMNS
 from trainshed.adapters.sqlite.events.points import Points, decode, join, latest, unpack_tails
-from trainshed.ports.events import Series
+from trainshed.adapters.sqlite.events.schema import CURVE, SINGLE
+from trainshed.ports.events import Note, Series
 
 _Row = tuple[Any, ...]
 
 
-def figures(connection: sqlite3.Connection, owner: str) -> list[_Row]:
-    """(metric, variant, *COLUMNS) of every series of scalars, in the order of stats()."""
+def notes(connection: sqlite3.Connection, owner: str | None) -> list[Note]:
+    """All, or the owner's."""
+    chosen, values = ("", ()) if owner is None else (" WHERE owner = ?", (owner,))
+    rows = connection.execute(
+        f"SELECT owner, is_model, moment, iteration, version FROM note{chosen} ORDER BY owner",  # noqa: S608 - no input
+        values,
+    )
+    return [Note(name, bool(is_model), *rest) for name, is_model, *rest in rows]
+
+
+def figures(connection: sqlite3.Connection, owner: str, first: int | None = None) -> list[_Row]:
+    """(metric, variant, *COLUMNS) of the series of scalars, in the order of stats(). first: only the so many oldest."""
     return connection.execute(
-        f"SELECT metric, variant, {COLUMNS} FROM owner JOIN series ON series.owner = owner.id"  # noqa: S608 - no input
-        " JOIN figures ON figures.series = series.id WHERE owner.name = ? ORDER BY metric, variant, kind",
-        (owner,),
+        f"""SELECT metric, variant, {COLUMNS} FROM (
+            SELECT id, metric, variant, kind FROM series
+            WHERE owner = (SELECT id FROM owner WHERE name = ?) AND kind IN ({CURVE}, {SINGLE}) ORDER BY id LIMIT ?
+        ) JOIN figures ON series = id ORDER BY metric, variant, kind""",  # noqa: S608 - no input
+        (owner, -1 if first is None else first),
     ).fetchall()
 
 

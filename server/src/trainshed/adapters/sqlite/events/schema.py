@@ -52,6 +52,10 @@ MIGRATIONS = (
         """CREATE TABLE log (
             id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL) STRICT""",
         "CREATE INDEX log_owner ON log (owner, timestamp)",
+        # what documents have to learn, see Note
+        """CREATE TABLE note (
+            owner TEXT PRIMARY KEY, is_model INTEGER NOT NULL, moment TEXT NOT NULL, iteration INTEGER NOT NULL,
+            version INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
         # owners that were deleted, whose rows are still to be removed
         "CREATE TABLE doomed (owner INTEGER PRIMARY KEY) STRICT",
     ),

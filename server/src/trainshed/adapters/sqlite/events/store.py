@@ -14,6 +14,7 @@ from trainshed.ports.events import (
     EventKind,
     LogEvent,
     LogPage,
+    Note,
     Place,
     Sample,
     SampleKind,
@@ -34,20 +35,29 @@ class SqliteEvents:
         self._names = writing.Names()
         self._packed_bytes = 0  # of tails, since compact() had nothing left to do
 
-    def add(self, events: Iterable[AnyEvent]) -> dict[str, list[SeriesStats]]:
+    def add(self, events: Iterable[AnyEvent], notes: Iterable[Note] = ()) -> None:
         try:
             batches = by_owner(events)
             with self.database.write() as connection:
                 writer = writing.Writer(connection, self._names)
-                stats = {owner: writer.store(owner, batch) for owner, batch in batches.items()}
+                for owner, batch in batches.items():
+                    writer.store(owner, batch)
+                writing.put_notes(connection, notes)
         except OverflowError as error:
             raise ValueError("an iteration or timestamp does not fit into 64 bits") from error
         self._names.remember(writer.learnt)  # not before the commit: it may have failed
-        return stats
 
-    def stats(self, owner: str) -> list[SeriesStats]:
+    def notes(self, owner: str | None = None) -> list[Note]:
         with self.database.read() as connection:
-            return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner)]
+            return reading.notes(connection, owner)
+
+    def strike(self, notes: Iterable[Note]) -> None:
+        with self.database.write(freeing=True) as connection:
+            writing.strike_notes(connection, notes)
+
+    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
+        with self.database.read() as connection:
+            return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner, first)]
 
     def scalars(
         self,

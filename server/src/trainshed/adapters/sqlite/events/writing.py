@@ -1,18 +1,14 @@
 """The statements that write to the events database; all of them run inside a transaction of the caller."""
 
-import json
 import sqlite3
+from collections.abc import Iterable
 
 from trainshed.adapters.sqlite.events import figures
 from trainshed.adapters.sqlite.events.batch import OwnerBatch, SeriesName
 from trainshed.adapters.sqlite.events.points import pack_tail
-from trainshed.ports.events import SeriesStats
+from trainshed.ports.events import Note
 
 _OWNERS = 1000  # whose names are remembered: far more than report at the same time
-
-# One statement for all series of a batch: a wide model reports a thousand. Their ids come as a JSON array.
-_GET_FIGURES = f"SELECT series, {figures.COLUMNS} FROM figures WHERE series IN (SELECT value FROM json_each(?))"  # noqa: S608
-_PUT_FIGURES = "INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 SeriesIds = dict[int, dict[SeriesName, int]]  # owner's id -> name -> series' id
 
@@ -47,31 +43,22 @@ class Writer:
         self._names = names
         self.learnt: SeriesIds = {}
 
-    def store(self, owner: str, batch: OwnerBatch) -> list[SeriesStats]:
-        """Write what the owner reported; the present figures of each series in it, in the batch's order."""
+    def store(self, owner: str, batch: OwnerBatch) -> None:
+        """Write what the owner reported."""
         owner_id = self._owner(owner)
         if batch.logs:
             self._logs(owner_id, batch.logs)
         for name, bodies in batch.samples.items():
             self._samples(self._series(owner_id, [name])[0], bodies)
-        return self._scalars(owner_id, batch) if batch.scalars else []
+        if batch.scalars:
+            self._scalars(owner_id, batch)
 
-    def _scalars(self, owner: int, batch: OwnerBatch) -> list[SeriesStats]:
-        ids = self._series(owner, list(batch.scalars))
-        tail = pack_tail(ids, [len(events) for events in batch.scalars.values()], batch.columns)
+    def _scalars(self, owner: int, batch: OwnerBatch) -> None:
+        ids = self._series(owner, batch.names)
+        tail = pack_tail(ids, batch.counts, batch.columns)
         self._connection.execute("INSERT INTO tail (owner, body) VALUES (?, ?)", (owner, tail))
-        stats = self._extended(ids, batch.figures)
-        rows = [(series, *figures.to_row(one)) for series, one in zip(ids, stats, strict=True)]
-        self._connection.executemany(_PUT_FIGURES, rows)
-        return stats
-
-    def _extended(self, ids: list[int], reported: list[SeriesStats]) -> list[SeriesStats]:
-        """The stored figures of these series, extended by the new ones."""
-        old = {row[0]: row[1:] for row in self._connection.execute(_GET_FIGURES, (json.dumps(ids),))}
-        return [
-            figures.combined(figures.from_row(new.metric, new.variant, old[series]), new) if series in old else new
-            for series, new in zip(ids, reported, strict=True)
-        ]
+        rows = [(series, *row) for series, row in zip(ids, batch.figures, strict=True)]
+        self._connection.executemany(figures.PUT, rows)
 
     def _logs(self, owner: int, logs: list[tuple[int, bytes]]) -> None:
         self._connection.executemany(
@@ -109,8 +96,26 @@ class Writer:
         return int(row[0])
 
 
+def put_notes(connection: sqlite3.Connection, notes: Iterable[Note]) -> None:
+    """Join each to the one that its owner may have."""
+    connection.executemany(
+        """INSERT INTO note (owner, is_model, moment, iteration, version) VALUES (?, ?, ?, ?, random())
+        ON CONFLICT (owner) DO UPDATE SET
+        moment = max(excluded.moment, moment), iteration = max(excluded.iteration, iteration), version = excluded.version""",
+        [note[:4] for note in notes],
+    )
+
+
+def strike_notes(connection: sqlite3.Connection, notes: Iterable[Note]) -> None:
+    """Remove those that are still the same. Versions are random: one that was struck and came again is another."""
+    connection.executemany(
+        "DELETE FROM note WHERE owner = ? AND version = ?", [(note.owner, note.version) for note in notes]
+    )
+
+
 def delete(connection: sqlite3.Connection, owner: str) -> None:
     """Unlink the owner: its rows stay for sweeping.step(), but nobody finds them any more."""
+    connection.execute("DELETE FROM note WHERE owner = ?", (owner,))
     row = connection.execute("DELETE FROM owner WHERE name = ? RETURNING id", (owner,)).fetchone()
     if row is not None:
         connection.execute("INSERT INTO doomed (owner) VALUES (?)", row)
