@@ -25,6 +25,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -363,12 +364,20 @@ def tree_cpu(pid: int) -> float:
     return total
 
 
-def report(server: Server, run: str, start: int, begin: float, seconds: float) -> tuple[int, float]:
-    """In a client process: send until the time is over; how many points, and when the last was answered."""
-    asks = [server.batch(run, start + n * POINTS // SERIES, SERIES) for n in range(BODIES)]
-    connection = http.client.HTTPConnection("127.0.0.1", asks[0].port, timeout=120)
-    time.sleep(max(0.0, begin - time.monotonic()))
-    end, sent = begin + seconds, 0
+_start: Barrier  # in a client process: where all wait until each has its requests ready
+
+
+def set_start(start: Barrier) -> None:
+    global _start
+    _start = start
+
+
+def report(server: Server, run: str, first_step: int, seconds: float) -> int:
+    """In a client process: send from the common start until the time is over; how many points were answered."""
+    asks = [server.batch(run, first_step + n * POINTS // SERIES, SERIES) for n in range(BODIES)]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    _start.wait()
+    end, sent = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         try:
             send(connection, asks[sent % BODIES])
@@ -376,18 +385,18 @@ def report(server: Server, run: str, start: int, begin: float, seconds: float) -
         except (OSError, http.client.HTTPException):  # see ask_patiently(); what was not answered does not count
             connection.close()
     connection.close()
-    return sent * POINTS, time.monotonic()
+    return sent * POINTS
 
 
-def take_turn(server: Server, pool: ProcessPoolExecutor, runs: list[str], number: int, seconds: float) -> Turn:
-    begin = time.monotonic() + 1.5  # the clients have prepared their requests by then
-    start = number * BODIES * POINTS // SERIES
-    jobs = [pool.submit(report, server, run, start, begin, seconds) for run in runs]
-    time.sleep(max(0.0, begin - time.monotonic()))
-    cpu = tree_cpu(server.pid)
-    done = [job.result() for job in jobs]
-    points, ended = sum(one[0] for one in done), max(one[1] for one in done)
-    return Turn(points / (ended - begin), points / max(tree_cpu(server.pid) - cpu, 0.01))
+def take_turn(
+    server: Server, pool: ProcessPoolExecutor, start: Barrier, runs: list[str], number: int, seconds: float
+) -> Turn:
+    first_step = number * BODIES * POINTS // SERIES
+    jobs = [pool.submit(report, server, run, first_step, seconds) for run in runs]
+    start.wait()
+    cpu, began = tree_cpu(server.pid), time.monotonic()
+    points = sum(job.result() for job in jobs)
+    return Turn(points / (time.monotonic() - began), points / max(tree_cpu(server.pid) - cpu, 0.01))
 
 
 def fill(server: Server, run: str) -> None:
@@ -444,13 +453,14 @@ def measure(servers: list[Server], options: argparse.Namespace) -> dict[str, dic
     """Server -> its figures."""
     figures: dict[str, dict[str, float]] = {}
     turns: dict[str, list[Turn]] = {label(server): [] for server in servers}
-    with ProcessPoolExecutor(CLIENTS, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(abs, range(CLIENTS)))  # the processes are there
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(CLIENTS + 1, timeout=START_SECONDS)
+    with ProcessPoolExecutor(CLIENTS, mp_context=context, initializer=set_start, initargs=(start,)) as pool:
         runs = {label(server): [server.new_run() for _ in range(CLIENTS)] for server in servers}
         for number in range(options.rounds):
             for server in servers:
                 name = label(server)
-                turns[name].append(take_turn(server, pool, runs[name], number, options.seconds))
+                turns[name].append(take_turn(server, pool, start, runs[name], number, options.seconds))
                 say(f"round {number + 1}: {name}: {turns[name][-1].per_second:,.0f} points/s")
     for name, of_server in turns.items():
         figures[name] = {
