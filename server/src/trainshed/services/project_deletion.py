@@ -132,7 +132,7 @@ class ProjectDeletion:
         counts = {"disassociated_tasks": 0, "deleted_tasks": len(tasks), "deleted_models": len(models)}
         return {
             **counts,
-            "urls": {"model_urls": urls.models, "artifact_urls": urls.artifacts, "event_urls": urls.events},
+            "urls": {"model_urls": urls.models, "artifact_urls": urls.artifacts, "event_urls": []},
         }
 
     def _leave_files(

@@ -219,7 +219,8 @@ def _cleanup(request: wire.Reset | wire.Delete) -> Cleanup:
 def _urls(urls: Urls | None) -> Reply:
     if urls is None:
         return {}
-    return {"urls": {"model_urls": urls.models, "artifact_urls": urls.artifacts, "event_urls": urls.events}}
+    # Files of events are the server's own to delete: no caller is told of them.
+    return {"urls": {"model_urls": urls.models, "artifact_urls": urls.artifacts, "event_urls": []}}
 
 
 def archive_one(call: Call, request: wire.Archive | wire.ArchiveMany, task: str) -> Reply:
