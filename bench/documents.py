@@ -21,7 +21,7 @@ from trainshed.domain.identity import DEFAULT_COMPANY
 from trainshed.ports.documents import Document
 from trainshed.ports.query import And, Eq, Filter, Has, In, Not, Page, Regex, Sort
 
-PAGE, UPDATES, ROUNDS = Page(limit=50), 2000, 7
+PAGE, UPDATES, ROUNDS = Page(limit=50), 2000, 25
 LATER = START + timedelta(days=200)
 SEEN = And((In(("company",), (DEFAULT_COMPANY, "")), Not(Has(("system_tags",), "hidden"))))  # as every listing asks
 IN_PROJECT = And((SEEN, Eq(("project",), project_id(1))))
