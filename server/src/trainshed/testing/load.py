@@ -23,7 +23,6 @@ Json = dict[str, Any]
 
 POINTS = 20  # of each series in a report
 VARIANTS = ("a", "b")
-_SETTLE_SECONDS = 2  # in which a task's document follows its events
 _SECONDS = 30  # to wait for one answer
 _REFUSED_SECONDS = 0.05  # before the next call when the disk is full
 _STARTED = {"created": "started", "in_progress": "stopped", "stopped": "started"}
@@ -285,17 +284,11 @@ def _is_absent_or_whole(caller: Caller, path: str, *, may_be_there: bool) -> boo
 def _check_events(caller: Caller, task: str, points: int, *, may_be_more: bool) -> None:
     lines = caller.call("events.get_task_log", task=task)["total"]
     allowed = {points, points + POINTS} if may_be_more else {points}
-    acknowledged = points
     assert lines * POINTS in allowed, f"task {task}: {lines} reports, acknowledged {points // POINTS}"
     points = lines * POINTS  # a report is there as a whole or not at all
     curves = caller.call("events.scalar_metrics_iter_histogram", task=task, samples=10_000_000).get("m", {})
     assert {v: (curve["x"], curve["y"]) for v, curve in curves.items()} == _expected_curves(task, points), task
-    end = time.monotonic() + _SETTLE_SECONDS
-    # A report without an acknowledgement may be missing in the document until the next one.
-    expected = [_expected_last_values(task, count) for count in {acknowledged, points}]
-    while (found := _last_values(caller, task)) not in expected:
-        assert time.monotonic() < end, f"task {task}: {found}, expected {expected}"
-        time.sleep(0.05)
+    assert _last_values(caller, task) == _expected_last_values(task, points), task
 
 
 def _values(task: str, variant: str, points: int) -> list[float]:
