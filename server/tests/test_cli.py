@@ -1,6 +1,7 @@
 """The command: what it refuses, with which words and exit code, and a server that lives, ends and is killed."""
 
 import json
+import re
 import signal
 import socket
 import stat
@@ -140,6 +141,18 @@ def test_all_listeners_answer_and_end_when_they_are_told(server: LiveServer) -> 
             assert reply.status == 200
     assert server.stop(signal.SIGTERM) == 0
     assert "Traceback" not in server.log()
+
+
+def test_no_thread_takes_the_signal_away_from_the_one_that_waits_for_it(server: LiveServer) -> None:
+    threads = [int(thread.name) for thread in Path(f"/proc/{server.pid}/task").iterdir()]
+    assert len(threads) > 3
+    assert [thread for thread in threads if not blocks(server.pid, thread, signal.SIGTERM)] in ([], [server.pid])
+
+
+def blocks(process: int, thread: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process}/task/{thread}/status").read_text()
+    (blocked,) = re.findall(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
+    return bool(int(blocked, 16) >> (number - 1) & 1)
 
 
 def test_the_first_credentials_are_for_their_owner_alone(server: LiveServer) -> None:

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -230,9 +229,9 @@ def _serve(options: argparse.Namespace) -> Exit:
         for number, name in enumerate(ports, start=1)
     ]
     jobs = bootstrap.build_jobs(settings, engines, services)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stops = {signal.SIGTERM, signal.SIGINT}
+    # Blocked in every thread, as they inherit it: one that took the signal would leave the main thread asleep.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     for listener in listeners:
         listener.start()
     for job in jobs:
@@ -242,7 +241,7 @@ def _serve(options: argparse.Namespace) -> Exit:
         print(f"{name:5}  http://{shown}:{port}", flush=True)
     if credentials.exists():
         print(f"keys   {credentials}", flush=True)
-    stopping.wait()
+    signal.sigwait(stops)
     for listener in listeners:
         listener.stop()
     for job in jobs:
