@@ -97,6 +97,17 @@ def test_a_full_disk_under_the_lease(
     assert done == [1]
 
 
+def test_it_stands_aside_as_long_as_it_worked(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 2.0, 5.0, 5.5, 7.0])  # its two steps that leave something take 2 s and 0.5 s
+    monkeypatch.setattr("trainshed.bootstrap.time.monotonic", lambda: next(moments))
+    left = iter([True, True, False])
+    job = Periodic("job", lambda: next(left), seconds=_INTERVAL, cache=engines.cache)
+    rests: list[float | None] = []
+    monkeypatch.setattr(job._stopping, "wait", rests.append)
+    job.turn()
+    assert rests == [2.0, 0.5]
+
+
 def test_it_ends_in_the_middle_of_its_work(engines: Engines) -> None:
     begun = threading.Event()
 

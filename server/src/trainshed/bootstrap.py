@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,8 +274,12 @@ class Periodic:
 
     def _work(self) -> None:
         try:
+            began = time.monotonic()
             while not self._stopping.is_set() and self._step():
                 self._cache.set(self._lease, b"", _LONGEST_STEP)
+                # As long as it worked it stands aside: callers share the processor with it, and would wait for all of it.
+                self._stopping.wait(time.monotonic() - began)
+                began = time.monotonic()
         finally:
             # It ends a little before this process comes back for it.
             self._cache.set(self._lease, b"", self._seconds * 0.9)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +13,11 @@ import pytest
 from trainshed.adapters.memory.documents import MemoryDocuments
 from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.errors import StoreFull
+from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document
 from trainshed.ports.events import SINGLE_VALUE, Note, ScalarEvent
 from trainshed.ports.query import Eq, Filter
+from trainshed.services.events import Report
 from trainshed.services.file_deletion import TRASH
 from trainshed.services.watchdog import SILENCE
 from trainshed.testing.api import TOKEN_SECRET, ApiClient, CallFailed, Json, memory_engines, serve
@@ -280,6 +282,34 @@ def test_what_was_stored_before_a_crash_is_learnt_at_the_start(engines: Engines)
     build_services(engines, token_secret=TOKEN_SECRET).events.settle()
     assert engines.documents.get("tasks", task)["last_iteration"] == 5  # type: ignore[index] # it is there
     assert engines.events.notes() == []
+
+
+def test_callers_that_wait_for_the_documents_share_one_round(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round is for all who came before it began; who came in the middle of one needs the next."""
+    task = serve(engines).call("tasks.create", name="a task", type="training")["id"]
+    log = build_services(engines, token_secret=TOKEN_SECRET).events
+    rounds, notes = [0], engines.events.notes
+    with ThreadPoolExecutor(8) as pool:
+        others: list[Future[None]] = []
+
+        def asked(owner: str | None = None) -> list[Note]:
+            found = notes(owner)
+            if owner is None:
+                rounds[0] += 1
+                if (
+                    rounds[0] == 1
+                ):  # the first is in the middle of its work when a report comes, and others who ask for it
+                    log.add(Identity(user="user"), [ScalarEvent(task=task, value=1.0, iter=5)], Report())
+                    others.extend(pool.submit(log.settle) for _ in range(8))
+                    wait(others, timeout=0.05)
+            return found
+
+        monkeypatch.setattr(engines.events, "notes", asked)
+        log.settle()
+        for other in others:
+            other.result(10)
+    assert rounds == [2]
+    assert engines.documents.get("tasks", task)["last_iteration"] == 5  # type: ignore[index] # it is there
 
 
 def test_a_running_task_whose_only_sign_of_life_came_before_a_crash_is_left_alone(

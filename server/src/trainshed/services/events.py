@@ -71,6 +71,7 @@ class EventLog:
         self.cache = cache
         self._clock = clock
         self._settling = threading.Lock()
+        self._rounds = 0  # of settling that were begun, but for those that failed
         # What was stored last, and what of it the documents know: at first nothing of what a former process left.
         self._latest, self._settled = object(), object()
 
@@ -112,13 +113,23 @@ class EventLog:
         """
         if self._settled is self._latest:
             return
+        begun = self._rounds
         with self._settling:  # who comes second waits: the documents are not right before
-            latest = self._latest
-            if self._settled is not latest:
-                notes = self._events.notes()
-                for start in range(0, len(notes), _AT_ONCE):
-                    self._tell_documents(notes[start : start + _AT_ONCE])
-                self._settled = latest
+            if self._rounds > begun or self._settled is self._latest:
+                return  # one that began after this call did its work
+            self._rounds += 1
+            try:
+                self._settle()
+            except BaseException:
+                self._rounds -= 1
+                raise
+
+    def _settle(self) -> None:
+        latest = self._latest
+        notes = self._events.notes()
+        for start in range(0, len(notes), _AT_ONCE):
+            self._tell_documents(notes[start : start + _AT_ONCE])
+        self._settled = latest
 
     def delete(self, identity: Identity, owner: str, *, is_model: bool = False, locks: bool = True) -> None:
         """Remove every event of a task or model, of a published one unless it `locks`.
