@@ -296,10 +296,8 @@ def test_callers_that_wait_for_the_documents_share_one_round(engines: Engines, m
             found = notes(owner)
             if owner is None:
                 rounds[0] += 1
-                if (
-                    rounds[0] == 1
-                ):  # the first is in the middle of its work when a report comes, and others who ask for it
-                    log.add(Identity(user="user"), [ScalarEvent(task=task, value=1.0, iter=5)], Report())
+                log.add(Identity(user="user"), [ScalarEvent(task=task, value=1.0, iter=rounds[0])], Report())
+                if rounds[0] == 1:  # in the middle of its work others ask for it
                     others.extend(pool.submit(log.settle) for _ in range(8))
                     wait(others, timeout=0.05)
             return found
@@ -309,7 +307,7 @@ def test_callers_that_wait_for_the_documents_share_one_round(engines: Engines, m
         for other in others:
             other.result(10)
     assert rounds == [2]
-    assert engines.documents.get("tasks", task)["last_iteration"] == 5  # type: ignore[index] # it is there
+    assert engines.documents.get("tasks", task)["last_iteration"] >= 1  # type: ignore[index] # it is there
 
 
 def test_a_running_task_whose_only_sign_of_life_came_before_a_crash_is_left_alone(
