@@ -42,13 +42,19 @@ def new_task(caller: Caller) -> str:
     return str(caller.call("tasks.create", name="a task", type="training")["id"])
 
 
+def last_iteration(caller: Caller, task: str) -> int:
+    return int(caller.call("tasks.get_by_id", task=task)["task"]["last_iteration"])
+
+
 @pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
 def test_each_kind_of_write(server: LiveServer, room: Disk, leave: int) -> None:
     """Refused while there is no room, done as soon as there is; whatever reads or frees works all the time."""
     upload = bytes(20 * MIB)
     with closing(caller_of(server)) as caller:
-        task, doomed, emptied = new_task(caller), new_task(caller), new_task(caller)
-        for owner in (task, doomed, emptied):
+        task, doomed, emptied, late = (new_task(caller) for _ in range(4))
+        caller.post("events.add_batch", report(task, 0))
+        assert last_iteration(caller, task) == 19
+        for owner in (doomed, emptied, late):  # their documents do not know of it when the disk is full
             caller.post("events.add_batch", report(owner, 0))
         caller.file("PUT", "/kept", b"content")
         caller.file("PUT", "/doomed", b"content")
@@ -66,7 +72,7 @@ def test_each_kind_of_write(server: LiveServer, room: Disk, leave: int) -> None:
             assert (found["status"], found.get("comment", ""), found["last_iteration"]) == ("created", "", 19)
             assert caller.call("events.get_task_log", task=task)["total"] == 1
             assert len(caller.call("events.scalar_metrics_iter_histogram", task=task)["m"]["a"]["x"]) == 20
-            assert len(caller.call("tasks.get_all", only_fields=["id"])["tasks"]) == 3
+            assert len(caller.call("tasks.get_all", only_fields=["id"])["tasks"]) == 4
             assert caller.file("GET", "/kept") == b"content"
             assert refused(lambda: caller.file("GET", "/large"))[0] == 404
             with closing(caller_of(server)) as newcomer:  # logging in is reading
@@ -81,6 +87,7 @@ def test_each_kind_of_write(server: LiveServer, room: Disk, leave: int) -> None:
         assert caller.file("GET", "/kept") == upload
         found = caller.call("tasks.get_by_id", task=task)["task"]
         assert (found["status"], found["comment"], found["last_iteration"]) == ("in_progress", "written", 39)
+        assert last_iteration(caller, late) == 19
     server.stop()
     assert "Traceback" not in server.log()
     assert_whole(server.data)
