@@ -139,7 +139,8 @@ def test_a_name_of_ten_megabytes(server: FuzzedServer, name: str, character: str
 
 @pytest.mark.parametrize("name", ["tasks.get_all_ex", "projects.get_all_ex", "queues.get_all_ex", "models.get_all_ex"])
 @pytest.mark.parametrize(
-    "pattern", ["(" * 10_000, "(a*)*" * 2_000, "(x+x+)+y", "x{1000}{1000}", "[" * MB, "a|" * MB, "\\" * 9]
+    "pattern",
+    ["(" * 10_000, "(a*)*" * 2_000, "(a*)*" * 200, "(x+x+)+y", "x{1000}{1000}", "[" * MB, "a|" * MB, "\\" * 9],
 )
 def test_a_pattern_built_to_explode(server: FuzzedServer, name: str, pattern: str) -> None:
     assert server.api.error(name, name=pattern)[0] in (200, 400)

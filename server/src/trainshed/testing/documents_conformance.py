@@ -274,6 +274,24 @@ class DocumentsConformance:
             with pytest.raises(InvalidRegex):
                 call()
 
+    def test_a_pattern_that_takes_too_long_is_named(
+        self, documents: Documents, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        documents.insert("tasks", {"id": "0", "x": "a name"})
+        where = Regex(VALUE, "n[a-z]+e$")
+        calls: list[Callable[[], int]] = [
+            lambda: len(documents.find("tasks", where)),
+            lambda: documents.count("tasks", where),
+            lambda: documents.update_many("tasks", where, keep),
+            lambda: documents.delete("tasks", where),
+        ]
+        with monkeypatch.context() as patched:
+            patched.setattr("trainshed.ports.patterns.SECONDS", 0.0)
+            for call in calls:
+                with pytest.raises(InvalidRegex):
+                    call()
+        assert [call() for call in calls] == [1, 1, 1, 1]
+
     @pytest.mark.parametrize("text", ["'; DROP TABLE tasks; --", '") OR 1=1 --', "?", "%s", "{}", "\x00"])
     def test_no_text_is_a_statement(self, documents: Documents, text: str) -> None:
         documents.insert("tasks", {"id": "0", "x": 1})

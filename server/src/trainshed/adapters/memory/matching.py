@@ -18,7 +18,7 @@ def validate(where: Filter) -> None:
         case Not(part):
             validate(part)
         case Regex(_, pattern, ignore_case):
-            compile_pattern(pattern, ignore_case=ignore_case)
+            compile_pattern(pattern, ignore_case=ignore_case).begin()
 
 
 def matches(document: Document, where: Filter) -> bool:
@@ -43,7 +43,7 @@ def _holds(value: Any, where: Eq | In | Range | Regex | Exists | Has) -> bool:
         case Range():
             return _in_range(sort_key(value), where)
         case Regex(_, pattern, ignore_case):
-            return isinstance(value, str) and bool(compile_pattern(pattern, ignore_case=ignore_case).search(value))
+            return isinstance(value, str) and compile_pattern(pattern, ignore_case=ignore_case).search(value)
         case Exists():
             return value is not None
         case Has(_, wanted, key):

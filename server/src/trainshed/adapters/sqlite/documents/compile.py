@@ -238,7 +238,7 @@ class Compiler:
         return _joined("OR", [*known, there_at(path)], empty="FALSE")
 
     def _regex(self, where: Regex) -> Sql:
-        compile_pattern(where.pattern, ignore_case=where.ignore_case)
+        compile_pattern(where.pattern, ignore_case=where.ignore_case).begin()
         literal = None if where.ignore_case else required_text(where.pattern)
 
         def found(scalar: Sql) -> Sql:

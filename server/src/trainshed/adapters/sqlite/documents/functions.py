@@ -1,13 +1,24 @@
 """The SQL functions that the compiled filters use beyond SQLite's own."""
 
 import sqlite3
+import threading
 from typing import Any
 
 import msgspec
 
 from trainshed.adapters.sqlite.documents.compile import FALSE, TRUE
+from trainshed.domain.errors import InvalidRegex
 from trainshed.domain.values import natural_key, walk
 from trainshed.ports.patterns import compile_pattern
+
+_refused = threading.local()
+
+
+def refusal() -> InvalidRegex | None:
+    """What `matches` raised last in this thread, told once: SQLite only passes on that something was raised."""
+    error: InvalidRegex | None = getattr(_refused, "error", None)
+    _refused.error = None
+    return error
 
 
 def register(connection: sqlite3.Connection) -> None:
@@ -52,7 +63,11 @@ def _there(body: str, path: str) -> bool:
 
 
 def _matches(pattern: str, ignore_case: int, value: Any) -> bool:
-    return isinstance(value, str) and bool(compile_pattern(pattern, ignore_case=bool(ignore_case)).search(value))
+    try:
+        return isinstance(value, str) and compile_pattern(pattern, ignore_case=bool(ignore_case)).search(value)
+    except InvalidRegex as error:
+        _refused.error = error
+        raise
 
 
 def _natural_key(value: Any) -> Any:

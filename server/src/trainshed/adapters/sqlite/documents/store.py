@@ -11,7 +11,7 @@ import msgspec
 from trainshed.adapters.sqlite.connection import RESERVE, Database
 from trainshed.adapters.sqlite.documents import values
 from trainshed.adapters.sqlite.documents.compile import Compiler, Sql, entries_of, from_scalar, page_of, tally_of
-from trainshed.adapters.sqlite.documents.functions import register
+from trainshed.adapters.sqlite.documents.functions import refusal, register
 from trainshed.adapters.sqlite.documents.tables import Table
 from trainshed.domain.errors import NotFound, StoreError, StoreFull
 from trainshed.ports.documents import COLLECTIONS, Collection, Document, Tally
@@ -115,7 +115,7 @@ class SqliteDocuments:
     def update_many(self, collection: str, where: Filter, change: Callable[[Document], None]) -> int:
         table = self._tables[collection]
         growth = 0
-        with self._database.write(freeing=True) as connection:
+        with _refusals(), self._database.write(freeing=True) as connection:
             kept = table.values.tables(connection)
             found = _run(connection, table.compiler.select("rowid, body", where, sort=())).fetchall()
             for stored in found:
@@ -126,7 +126,7 @@ class SqliteDocuments:
 
     def delete(self, collection: str, where: Filter) -> int:
         table = self._tables[collection]
-        with self._database.write(freeing=True) as connection:
+        with _refusals(), self._database.write(freeing=True) as connection:
             return _run(connection, table.compiler.delete(where)).rowcount
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class SqliteDocuments:
         wanted = {path for path in asked if table.values.covers(path)}
         if wanted:
             self._bring_to_hand(table, wanted)
-        with self._database.read() as connection:
+        with _refusals(), self._database.read() as connection:
             yield connection, table.compiler.knowing(table.values.ready(connection)) if wanted else table.compiler
 
     def _bring_to_hand(self, table: Table, wanted: set[Path]) -> None:
@@ -155,6 +155,18 @@ class SqliteDocuments:
                         ready = table.values.fill(connection, path)
                 except StoreFull:  # the bodies answer too
                     return
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Let out what a pattern was refused for, and not that some function of SQLite's failed."""
+    refusal()  # of a former question
+    try:
+        yield
+    except StoreError:
+        if error := refusal():
+            raise error from None
+        raise
 
 
 def _page(
