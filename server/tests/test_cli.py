@@ -230,7 +230,7 @@ def test_a_stop_lets_running_requests_end(server: LiveServer) -> None:
         for _ in range(50):
             acknowledged.get(timeout=30)
         assert server.stop() == 0
-        assert {end.result() for end in ends} == {"not answered"}
+        assert {end.result() for end in ends} <= {"not answered", "answered 503"}
     assert "Traceback" not in server.log()
     server.start()
     total = call(server, "events.get_task_log", keys, msgspec.json.encode({"task": task}))["total"]

@@ -93,25 +93,31 @@ class _Counted:
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
         self._running = 0
+        self._closed = False
         self._changed = threading.Condition()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self._count(1)
+        with self._changed:
+            if self._closed:  # it came over a connection that was there already; clients try a 503 again
+                start_response("503 Service Unavailable", [("Content-Length", "0"), ("Connection", "close")])
+                return ()
+            self._running += 1
         try:
             reply = self._app(environ, start_response)
         except BaseException:
-            self._count(-1)
+            self._end()
             raise
-        return ClosingIterator(reply, lambda: self._count(-1))
+        return ClosingIterator(reply, self._end)
 
-    def wait(self, seconds: float) -> None:
-        """Return when no request runs, or after so long."""
+    def close(self, seconds: float) -> None:
+        """Refuse new requests; return when none runs any more, or after so long."""
         with self._changed:
+            self._closed = True
             self._changed.wait_for(lambda: self._running == 0, seconds)
 
-    def _count(self, by: int) -> None:
+    def _end(self) -> None:
         with self._changed:
-            self._running += by
+            self._running -= 1
             self._changed.notify_all()
 
 
@@ -148,5 +154,5 @@ class Listener:
     def stop(self) -> None:
         """Stop accepting and let the running requests end, in _STOP_SECONDS at most."""
         self._signal.set()
-        self._app.wait(_STOP_SECONDS)
+        self._app.close(_STOP_SECONDS)
         self._loop.close()
