@@ -16,7 +16,8 @@ _MAX_HEADER_BYTES = 16 * 1024
 _MAX_FIELD_BYTES = 1024 * 1024
 _MAX_PARTS = 1000
 
-_BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]")
+# RFC 2046 stops at 70 characters; some makers of forms, who put the time and a random number into it, do not.
+_BOUNDARY = re.compile(r"[\x20-\x7e]{0,199}[\x21-\x7e]")
 # A quoted value escapes only the quote: backslashes in file names are sent as they are.
 _PARAMETER = re.compile(r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:\\"|[^"])*)"|([^;"]*))')
 
