@@ -78,6 +78,7 @@ class Fault(Enum):
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")
     UNAVAILABLE = _Row(500, 102, "the store is not available")
+    STOPPING = _Row(503, 0, "the server is stopping; try again in a moment")
 
     @property
     def code(self) -> int:

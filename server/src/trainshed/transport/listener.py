@@ -19,6 +19,9 @@ from granian.http import HTTP1Settings
 from granian.wsgi import _callback_wrapper
 from werkzeug.wsgi import ClosingIterator
 
+from trainshed.domain.errors import ApiError, Fault
+from trainshed.transport.envelope import failure
+
 WsgiApp = Callable[..., Any]
 
 # Granian's stubs lag behind its extension.
@@ -99,8 +102,9 @@ class _Counted:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._changed:
             if self._closed:  # it came over a connection that was there already; clients try a 503 again
-                start_response("503 Service Unavailable", [("Content-Length", "0"), ("Connection", "close")])
-                return ()
+                reply = failure(ApiError(Fault.STOPPING))
+                reply.headers["Connection"] = "close"
+                return reply(environ, start_response)
             self._running += 1
         try:
             reply = self._app(environ, start_response)
