@@ -154,7 +154,7 @@ def test_artifacts_models_and_parameters(server: LiveServer, tmp_path: Path) -> 
         "user properties": {"place": "here", "count": "3"},
         "labels": {"cat": 1},
         "comment": read["comment"],
-        "tags": ["kept", "for now"],
+        "tags": ["for now", "kept"],
         "docker": "an/image:1 --ipc=host",
         "dict": {"x": [1, 2, {"y": None}]},
         "metadata": {"kind": "of dict"},

@@ -80,7 +80,7 @@ answer = {
     "user properties": read.get_user_properties(value_only=True),
     "labels": read.get_labels_enumeration(),
     "comment": read.comment,
-    "tags": read.get_tags(),
+    "tags": sorted(read.get_tags()),  # the client sends a set: in any order
     "docker": read.get_base_docker(),
     "dict": artifacts["dict"].get(),
     "metadata": artifacts["dict"].metadata,
