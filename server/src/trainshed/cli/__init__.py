@@ -1,0 +1,38 @@
+"""`trainshed`: parses and calls."""
+
+import argparse
+import logging
+import sys
+
+from trainshed.cli import credentials, files, retention, serve
+from trainshed.cli.common import Exit, Refusal
+from trainshed.transport import version
+
+__all__ = ["Exit", "main"]
+
+_COMMANDS = (serve, retention, files, credentials)  # in the order of --help
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        return int(options.call(options))
+    except Refusal as refusal:
+        print(f"trainshed: {refusal}\n           {refusal.hint}", file=sys.stderr)
+        return int(refusal.code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trainshed",
+        description="An experiment server that speaks the ClearML REST API to the unmodified client.",
+        epilog="exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trainshed {version.product()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
