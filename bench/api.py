@@ -6,11 +6,9 @@ Times of reading are the best of several, over one connection.
 """
 
 import argparse
-import base64
 import http.client
 import json
 import multiprocessing
-import os
 import random
 import tempfile
 import time
@@ -24,6 +22,7 @@ import samples
 
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.testing.live import LiveServer
+from trainshed.testing.process import cpu_seconds
 
 BATCH, ROUNDS, QUESTIONS = 1000, 7, 40
 LONG_SERIES, LONGEST_SERIES, SERIES = 100_000, 1_000_000, 200
@@ -108,11 +107,6 @@ def fill(data: Path, count: int) -> None:
     store.close()
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def milliseconds(call: Callable[[], object], *, rounds: int = ROUNDS) -> float:
     best = float("inf")
     for _ in range(rounds):
@@ -132,9 +126,7 @@ def by_many(pid: int, clients: int, work: Callable[..., int], *arguments: Any) -
 
 
 def log_in(server: LiveServer) -> str:
-    keys = server.environment()
-    pair = f"{keys['CLEARML_API_ACCESS_KEY']}:{keys['CLEARML_API_SECRET_KEY']}"
-    client = Client(server.ports["api"], "Basic " + base64.b64encode(pair.encode()).decode())
+    client = Client(server.ports["api"], server.authorization())
     return "Bearer " + str(client.call("auth.login")["token"])
 
 

@@ -6,11 +6,9 @@ sends. They are threads of a few processes, one connection each. What a call tak
 """
 
 import argparse
-import base64
 import http.client
 import json
 import multiprocessing
-import os
 import random
 import sys
 import tempfile
@@ -21,7 +19,10 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import api
+
 from trainshed.testing.live import LiveServer
+from trainshed.testing.process import cpu_seconds
 
 PROCESSES = 4
 PROMISED_MS = 250.0
@@ -150,20 +151,6 @@ def added(parts: list[Calls]) -> Calls:
     return total
 
 
-def log_in(server: LiveServer) -> Target:
-    keys = server.environment()
-    pair = f"{keys['CLEARML_API_ACCESS_KEY']}:{keys['CLEARML_API_SECRET_KEY']}"
-    connection = http.client.HTTPConnection("127.0.0.1", server.ports["api"])
-    login = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode(), "Content-Type": "application/json"}
-    connection.request("POST", "/v2.31/auth.login", b"{}", login)
-    return Target(server.ports["api"], "Bearer " + str(json.loads(connection.getresponse().read())["data"]["token"]))
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def milliseconds(times: list[float], share: float) -> float:
     """The time that this share of the calls kept within."""
     return sorted(times)[min(len(times) - 1, int(len(times) * share))] * 1000 if times else 0.0
@@ -195,7 +182,7 @@ def main() -> None:
         server = LiveServer(data)
         server.start()
         try:
-            target, begin = log_in(server), time.monotonic() + 5
+            target, begin = Target(server.ports["api"], api.log_in(server)), time.monotonic() + 5
             shares = [list(range(number, options.clients, PROCESSES)) for number in range(PROCESSES)]
             context = multiprocessing.get_context("spawn")
             cpu = cpu_seconds(server.pid)

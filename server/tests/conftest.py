@@ -1,7 +1,8 @@
-"""What the tests of services and transport share: a server in this process, over each engine."""
+"""What the tests share: a server in this process, over each engine, and one in a process of its own."""
 
 import gc
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from trainshed.bootstrap import Engines
 from trainshed.testing.api import ENGINES, ApiClient, serve
+from trainshed.testing.live import LiveServer
 
 
 def pytest_collection_finish() -> None:
@@ -27,6 +29,14 @@ def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]
 @pytest.fixture
 def api(engines: Engines) -> ApiClient:
     return serve(engines)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    live = LiveServer(tmp_path / "data")
+    live.start()
+    yield live
+    live.stop(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -41,19 +40,6 @@ def call(server: LiveServer, endpoint: str, authorization: str, body: bytes = b"
     with urllib.request.urlopen(request, timeout=30) as reply:
         data: Json = msgspec.json.decode(reply.read())["data"]
     return data
-
-
-def first_keys(server: LiveServer) -> str:
-    keys = server.environment()
-    return basic(keys["CLEARML_API_ACCESS_KEY"], keys["CLEARML_API_SECRET_KEY"])
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path / "data")
-    live.start()
-    yield live
-    live.stop(signal.SIGKILL)
 
 
 # refusals
@@ -156,7 +142,7 @@ def blocks(process: int, thread: int, number: signal.Signals) -> bool:
 
 
 def test_the_first_credentials_are_for_their_owner_alone(server: LiveServer) -> None:
-    assert call(server, "users.get_current_user", first_keys(server))["user"]["role"] == "admin"
+    assert call(server, "users.get_current_user", server.authorization())["user"]["role"] == "admin"
     secrets = server.data / "secrets"
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
     for path in secrets.iterdir():
@@ -182,16 +168,16 @@ def test_new_credentials_beside_a_running_server(server: LiveServer, capsys: pyt
 
 
 def test_a_restart_keeps_keys_and_tokens(server: LiveServer) -> None:
-    keys = first_keys(server)
+    keys = server.authorization()
     token = "Bearer " + call(server, "auth.login", keys)["token"]
     assert server.stop() == 0
     server.start()
     assert call(server, "users.get_current_user", token) == call(server, "users.get_current_user", keys)
-    assert first_keys(server) == keys
+    assert server.authorization() == keys
 
 
 def test_what_was_acknowledged_outlives_a_kill(server: LiveServer) -> None:
-    keys = first_keys(server)
+    keys = server.authorization()
     task = call(server, "tasks.create", keys, b'{"name": "killed", "type": "training"}')["id"]
     sent = 0
     for _ in range(KILLS):
@@ -210,7 +196,7 @@ def test_what_was_acknowledged_outlives_a_kill(server: LiveServer) -> None:
 
 
 def test_a_stop_lets_running_requests_end(server: LiveServer) -> None:
-    keys = first_keys(server)
+    keys = server.authorization()
     task = call(server, "tasks.create", keys, b'{"name": "busy", "type": "training"}')["id"]
     event = msgspec.json.encode({"type": "log", "task": task, "msg": "line", "timestamp": 1})
     acknowledged: Queue[None] = Queue()

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from trainshed.testing.soak import times
 
 pytestmark = pytest.mark.faults
 STOP_SECONDS = 10
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path / "data")
-    live.start()
-    yield live
-    live.stop(signal.SIGKILL)
 
 
 def test_told_to_stop_under_load(server: LiveServer, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 
 import pytest
 
 from trainshed.testing.live import LiveServer
 from trainshed.testing.load import Caller, caller_of
+from trainshed.testing.process import status
 from trainshed.testing.soak import times
 
 pytestmark = pytest.mark.faults
@@ -41,11 +41,7 @@ def caller(server: LiveServer) -> Iterator[Caller]:
 
 
 def resident(server: LiveServer) -> int:
-    return int(status(server, "VmRSS")) * 1024
-
-
-def status(server: LiveServer, name: str) -> str:
-    return Path(f"/proc/{server.pid}/status").read_text().partition(f"{name}:")[2].split()[0]
+    return status(server.pid, "VmRSS") * 1024
 
 
 @contextmanager
@@ -106,7 +102,7 @@ def test_idle_and_slow_clients(server: LiveServer, caller: Caller) -> None:
                 connection.sendall(b" ")
             assert_answers_as_ever(server)
         assert resident(server) - before < 128 * MIB
-        assert int(status(server, "Threads")) < 200
+        assert status(server.pid, "Threads") < 200
     assert_answers_as_ever(server)
     deadline = time.monotonic() + 5
     while list((server.data / "files" / ".trainshed-incoming").iterdir()):

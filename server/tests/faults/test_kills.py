@@ -1,13 +1,11 @@
 """`kill -9` at random moments: what was acknowledged is there, the databases are whole, and nobody lends a hand."""
 
-import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.ports.events import LogEvent, ScalarEvent
 from trainshed.testing.live import LiveServer, assert_whole
 from trainshed.testing.load import caller_of, check, clients
+from trainshed.testing.process import cpu_seconds
 from trainshed.testing.soak import times
 
 pytestmark = pytest.mark.faults
@@ -24,19 +23,10 @@ READY_CPU_SECONDS = 3  # of the processor: twice the usual, and the machine of t
 REPORTS = 60  # of a thousand points: some tenths of a second to pack
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path / "data")
-    live.start()
-    yield live
-    live.stop(signal.SIGKILL)
-
-
 def started_in_time(server: LiveServer) -> float:
     """Start it; how long that took, by the processor."""
     server.start()
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    seconds = cpu_seconds(server.pid)
     assert seconds < READY_CPU_SECONDS
     return seconds
 

@@ -1,6 +1,5 @@
 """A file server in a process of its own, behind the real listener: what it costs can be measured from outside."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import flask
 from trainshed.adapters.files.blobs import FileBlobs
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
+from trainshed.testing import process
 from trainshed.transport.files import create_files_app
 from trainshed.transport.listener import Listener
 
@@ -33,25 +33,23 @@ class FilesServer:
 
     def peak_bytes(self) -> int:
         """The most memory it ever had resident (Linux)."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        return process.status(self.pid, "VmHWM") * 1024
 
     def cpu_seconds(self) -> float:
         """User and system time so far (Linux)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process.cpu_seconds(self.pid)
 
 
 @contextmanager
 def files_server(root: Path) -> Iterator[FilesServer]:
     """Serve the folder until the end of the block."""
     command = [sys.executable, "-m", "trainshed.testing.files_server", str(root)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
         try:
-            yield FilesServer(port=int(process.stdout.readline()), pid=process.pid)
+            yield FilesServer(port=int(server.stdout.readline()), pid=server.pid)
         finally:
-            process.kill()
+            server.kill()
 
 
 def _authenticate(request: flask.Request) -> Identity:

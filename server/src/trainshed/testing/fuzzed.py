@@ -1,7 +1,6 @@
 """A live server under made-up calls: who sends them, what they are mixed with, and what every reply is held to."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from trainshed import bootstrap
 from trainshed.domain.identity import Role
 from trainshed.settings import Settings
+from trainshed.testing import process
 from trainshed.testing.api import ApiClient, Reply, basic
 from trainshed.testing.calls import Calls
 from trainshed.testing.live import LiveServer
@@ -82,13 +82,11 @@ class FuzzedServer:
 
     def peak_memory(self) -> int:
         """The most bytes that the server ever had resident."""
-        status = Path(f"/proc/{self.live.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        return process.status(self.live.pid, "VmHWM") * 1024
 
     def work(self) -> float:
         """The seconds of processor that the server has used."""
-        fields = Path(f"/proc/{self.live.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process.cpu_seconds(self.live.pid)
 
     def _validator(self, name: str) -> jsonschema_rs.Validator:
         content = self.document["paths"][f"/{name}"]["post"]["requestBody"]["content"]["application/json"]
