@@ -18,10 +18,11 @@ CONTRACT: dict[str, dict[str, Any]] = {
 
 # Fields that callers may send and that change nothing, and why.
 WITHOUT_EFFECT: dict[str, set[str]] = {
-    # Names a task of another company: this server has one.
+    # The client calls it the company of the task: there is one, and a queue holds no task of another.
     "queues.get_next_task": {"task"},
 }
-# The contract calls these optional and says nothing of what a call without them would read: ours is a 400/12.
+# The contract calls these optional and says nothing of what a call without them would read; no client leaves them out. Ours is
+# the 400/12 of every missing argument.
 NEEDED_BY_US: dict[str, set[str]] = {
     "events.get_scalar_metric_data": {"task"},
     "models.get_by_task_id": {"task"},

@@ -100,6 +100,7 @@ ENDPOINTS: dict[str, Entry] = {
         event_samples.get_debug_image_sample, events_wire.GetDebugImageSample, (2, 12)
     ),
     "events.get_multi_task_metrics": Entry(events.get_multi_task_metrics, events_wire.GetTaskMetrics),
+    # Of the forms that these plots had before 1.8 nothing is written anywhere: whoever asks for them gets the present ones.
     "events.get_multi_task_plots": Entry(event_samples.get_multi_task_plots, events_wire.GetMultiTaskPlots),
     "events.get_plot_sample": Entry(event_samples.get_plot_sample, events_wire.GetPlotSample),
     "events.get_scalar_metric_data": Entry(events.get_scalar_metric_data, events_wire.GetScalarMetricData),

@@ -263,7 +263,6 @@ class TaskStats(TypedDict, total=False):
     total_runtime: int
     total_tasks: int
     completed_tasks_24h: int
-    last_task_run: str | None
     status_count: StatusCount
 
 

@@ -288,12 +288,16 @@ class SetRequirements(Request, kw_only=True):
 
 
 class AddOrUpdateArtifacts(Request, kw_only=True):
+    """force: nothing that it would allow is refused without it; artifacts of a running task may be edited anyway."""
+
     task: str
     artifacts: list[Artifact]
     force: bool | None = None
 
 
 class DeleteArtifacts(Request, kw_only=True):
+    """force: as of AddOrUpdateArtifacts."""
+
     task: str
     artifacts: list[ArtifactId]
     force: bool | None = None
