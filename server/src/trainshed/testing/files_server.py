@@ -31,6 +31,11 @@ class FilesServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def answers(self) -> bool:
+        """Whether somebody listens there."""
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def peak_bytes(self) -> int:
         """The most memory it ever had resident (Linux)."""
         return process.status(self.pid, "VmHWM") * 1024
@@ -58,14 +63,15 @@ def _authenticate(request: flask.Request) -> Identity:
     return Identity(user="measured")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on at this moment."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         return int(probe.getsockname()[1])
 
 
 def _main() -> None:
     app = create_files_app(blobs=FileBlobs(Path(sys.argv[1])), authenticate=_authenticate)
-    port = _free_port()
+    port = free_port()
     listener = Listener(number=1, host="127.0.0.1", port=port, app=app)
     listener.start()
     print(port, flush=True)
