@@ -198,7 +198,7 @@ def test_models_that_report_and_packages_of_files(server: LiveServer, tmp_path: 
     plots = server.call("events.get_task_plots", task=model, model_events=True)["plots"]
     assert sorted(plot["metric"] for plot in plots) == ["scatter", "table"]
     (stored,) = server.call("models.get_all", id=[model])["models"]
-    assert stored["last_iteration"] == 2
+    assert (stored["last_iteration"], stored["parent"]) == (2, base)
     used = server.call("tasks.get_by_id", task=stored["task"])["task"]["models"]["input"]
     assert [(entry["name"], entry["model"]) for entry in used] == [("weights", base)]
     values = {m["metric"]: m["value"] for variants in stored["last_metrics"].values() for m in variants.values()}

@@ -11,6 +11,9 @@ PROJECT = "Sdk/models"
 task = Task.init(project_name=PROJECT, task_name="makes models", output_uri=True)
 base = InputModel.import_model(weights_url="https://elsewhere.example/base.bin", name="base", project=PROJECT)
 task.connect(base, name="weights")
+# The client makes the input model of the same name an output model's parent, as far as its own copy of the task knows of it. After
+# a model that was just imported it does not yet; after one that was found it does.
+task.reload()
 Path("weights.bin").write_bytes(b"weights")
 reporter = OutputModel(task=task, name="reporter")
 reporter.update_weights("weights.bin", auto_delete_file=False)
