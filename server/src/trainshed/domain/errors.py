@@ -1,7 +1,7 @@
 """Every error a caller can meet, in one table: symbol -> (code, subcode, message).
 
 The pair (code, subcode) is what clients judge by; the name is the contract's. The HTTP status equals the code. 501 and
-above never appear: the client would repeat such a call for ever without a pause.
+above never appear in the API: the client would repeat such a call for ever without a pause. The file server has them.
 """
 
 from enum import Enum
@@ -71,14 +71,22 @@ class Fault(Enum):
     BLOCKED_TOKEN = _Row(401, 31, "the token was revoked")
     ROLE_NOT_ALLOWED = _Row(403, 20, "this role may not call this endpoint")
     NO_WRITE_PERMISSION = _Row(403, 21, "public objects cannot be changed")
+    SWITCHED_OFF = _Row(403, 0, "the configuration has this switched off")
     UNKNOWN_ENDPOINT = _Row(404, 0, "no such endpoint")
     NOT_FOUND = _Row(404, 0, "not found")
+    UPLOAD_CONFLICT = _Row(409, 0, "this part does not continue the upload")
+    PRECONDITION_FAILED = _Row(412, 0, "the file is not as the request requires")
     TOO_LARGE = _Row(413, 0, "the request is too large")
     RANGE_NOT_SATISFIABLE = _Row(416, 0, "the file has no such range")
+    # Clients repeat a 429 after pauses that grow; a 408, which the first one is, they would not.
+    TOO_SLOW = _Row(429, 0, "the request's body came too slowly; try again")
+    TOO_MANY_REQUESTS = _Row(429, 1, "too many requests of this address run at once; try again")
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")
     UNAVAILABLE = _Row(500, 102, "the store is not available")
+    MAINTENANCE = _Row(503, 0, "the server is in maintenance; try again later")
     STOPPING = _Row(503, 0, "the server is stopping; try again in a moment")
+    NO_ROOM = _Row(507, 0, "there is no room for the file: nothing was written; reading and deleting go on")
 
     @property
     def code(self) -> int:
@@ -119,6 +127,18 @@ class Duplicate(StoreError):
 
 class StoreFull(StoreError):
     """No space is left: nothing was written."""
+
+
+class Busy(StoreError):
+    """Somebody else is writing this at the moment."""
+
+
+class WrongOffset(StoreError):
+    """The part of an upload does not begin where the one before ended. held: the bytes that are there."""
+
+    def __init__(self, held: int) -> None:
+        super().__init__(f"{held} bytes are held: go on from there")
+        self.held = held
 
 
 class InvalidKey(StoreError):
