@@ -4,13 +4,13 @@ import argparse
 import logging
 import sys
 
-from trainshed.cli import credentials, files, retention, serve
+from trainshed.cli import backup, config, credentials, files, retention, serve
 from trainshed.cli.common import Exit, Refusal
 from trainshed.transport import version
 
 __all__ = ["Exit", "main"]
 
-_COMMANDS = (serve, retention, files, credentials)  # in the order of --help
+_COMMANDS = (serve, config, backup, retention, files, credentials)  # in the order of --help
 
 
 def main(argv: list[str] | None = None) -> int:

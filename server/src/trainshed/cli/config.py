@@ -1,0 +1,42 @@
+"""`trainshed config`: what the configuration says, and whether it makes sense."""
+
+import argparse
+import json
+import os
+
+from trainshed.cli.common import Commands, Exit
+from trainshed.settings.loading import Level, load
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    config = commands.add_parser("config", help="check and show the configuration", allow_abbrev=False)
+    actions = config.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="say what is wrong with it; exit code 2 for errors", allow_abbrev=False)
+    check.add_argument("--strict", action="store_true", help="exit code 2 for warnings too")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(call=_check)
+    show = actions.add_parser("show", help="print each key and its value, secrets masked", allow_abbrev=False)
+    show.add_argument("--origin", action="store_true", help="and where the value comes from")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(call=_show)
+
+
+def _check(options: argparse.Namespace) -> Exit:
+    loaded = load(os.environ)
+    if options.json:
+        print(json.dumps([finding.__dict__ for finding in loaded.findings]))
+    for finding in () if options.json else loaded.findings:
+        print(f"{finding.level:7}  {finding}")
+    bad = (Level.ERROR, Level.WARNING) if options.strict else (Level.ERROR,)
+    return Exit.USAGE if loaded.worst() in bad else Exit.OK
+
+
+def _show(options: argparse.Namespace) -> Exit:
+    shown = load(os.environ).shown
+    if options.json:
+        print(json.dumps({key: one.__dict__ if options.origin else one.value for key, one in shown.items()}))
+    for key, one in () if options.json else shown.items():
+        origin = f"  # {one.origin}" if options.origin else ""
+        print(f"{key} = {json.dumps(one.value)}{origin}")
+    return Exit.OK

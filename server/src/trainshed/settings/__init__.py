@@ -1,0 +1,41 @@
+"""What can be set, once, typed.
+
+The policy of an area is a frozen dataclass with defaults beside the code that uses it, as `Keep` is in services/retention.py.
+`Settings` has it as a field, and a line in keys.py gives it a name in the configuration.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainshed.services.retention import FOREVER, Keep
+
+LISTENERS = ("web", "api", "files")
+
+
+def _ports() -> dict[str, int]:
+    return {"web": 8080, "api": 8008, "files": 8081}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration of one server process.
+
+    data_dir: where everything is kept. host: the address to listen on. ports: listener -> TCP port. listeners: those that
+    run. durable: wait for the disk at every write, so that a power cut loses nothing that was acknowledged.
+    files_urls: what clients call the file server, besides the names of this machine; for the deletion of files.
+    watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
+    looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
+    keep: how long what is kept for finished tasks is kept.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    ports: dict[str, int] = field(default_factory=_ports)
+    listeners: tuple[str, ...] = LISTENERS
+    durable: bool = True
+    files_urls: tuple[str, ...] = ()
+    watchdog: bool = True
+    silence_seconds: int = 7200  # an hour of computing between two reports is usual
+    watchdog_seconds: float = 900.0
+    patience_seconds: float = 30.0
+    keep: Keep = FOREVER

@@ -1,0 +1,178 @@
+"""What a value of the configuration may be: in words for people, and as the reader that makes it a value of Settings.
+
+Numbers and truth values may come as text too, as HOCON has it: what a file takes from the environment always does.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+_UNITS = {"": 1, "s": 1, "second": 1, "m": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+MASK = "***"
+
+
+@dataclass(frozen=True)
+class Form:
+    """words: what is expected. read: makes the value of Settings; raises ValueError when it is not what is expected.
+
+    text: a variable's value is the text as it stands, whatever JSON would make of it.
+    shown: the value as the configuration would say it, without secrets.
+    """
+
+    words: str
+    read: Callable[[object], Any]
+    text: bool = False
+    shown: Callable[[Any], Any] = lambda value: value
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, str):
+        value = _TRUTH.get(value.lower(), value)
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):  # 007 has become 7 by now, so no number is taken
+        raise ValueError
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def whole(low: int, high: int | None = None, *, of: str = "") -> Form:
+    """A whole number. of: what it counts."""
+
+    def read(value: object) -> int:
+        number = _number(value)
+        if not isinstance(number, int) or number < low or (high is not None and number > high):
+            raise ValueError
+        return number
+
+    bounds = f"{low} or more" if high is None else f"{low} to {high}"
+    return Form(f"a whole number{f' of {of}' if of else ''}: {bounds}", read)
+
+
+def seconds(low: float) -> Form:
+    """A time, in seconds when no unit is named."""
+
+    def read(value: object) -> float:
+        if isinstance(value, str):
+            found = _DURATION.fullmatch(value.strip().lower())
+            unit = "" if found is None else found[2].removesuffix("s") or found[2][:1]
+            if found is None or unit not in _UNITS:
+                raise ValueError
+            value = float(found[1]) * _UNITS[unit]
+        number = _number(value)
+        if number < low:
+            raise ValueError
+        return number
+
+    return Form(f'a time: seconds, or "5m", "2h", "1d"; {low:g} s or more', read)
+
+
+def choice(*names: str) -> Form:
+    """One of these words, in any case."""
+    known = {name.lower(): name for name in names}
+
+    def read(value: object) -> str:
+        found = known.get(_text(value).lower())
+        if found is None:
+            raise ValueError
+        return found
+
+    return Form(f"one of {', '.join(names)}", read, text=True)
+
+
+def maybe(form: Form) -> Form:
+    """That, or null."""
+    return Form(
+        f"{form.words}; or null",
+        lambda value: None if value is None or (form.text and value == "null") else form.read(value),
+        text=form.text,
+        shown=lambda value: None if value is None else form.shown(value),
+    )
+
+
+def many(form: Form) -> Form:
+    """A list of those; one alone may stand without the list."""
+
+    def read(value: object) -> tuple[Any, ...]:
+        return tuple(form.read(one) for one in (value if isinstance(value, list) else [value]))
+
+    return Form(f"a list, each {form.words}", read, shown=lambda value: [form.shown(one) for one in value])
+
+
+def records(kind: type, forms: Mapping[str, Form], *, secret: frozenset[str] = frozenset()) -> Form:
+    """A list of objects, each made into one of the dataclass `kind` with these fields. Raises ValueError with the place."""
+    needed = {field.name for field in fields(kind) if not _has_default(field)}
+
+    def one(number: int, value: object) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"[{number}]")
+        for name in value.keys() - forms.keys():
+            raise ValueError(f"[{number}] has no {name!r}: it has {', '.join(forms)}")
+        for name in needed - value.keys():
+            raise ValueError(f"[{number}] needs {name}")
+        made = {}
+        for name, given in value.items():
+            try:
+                made[name] = forms[name].read(given)
+            except ValueError as error:
+                raise ValueError(f"[{number}].{name} must be {forms[name].words}") from error
+        return kind(**made)
+
+    def read(value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        return tuple(one(number, found) for number, found in enumerate(value))
+
+    def shown(value: tuple[Any, ...]) -> list[dict[str, Any]]:
+        return [
+            {name: MASK if name in secret else form.shown(getattr(found, name)) for name, form in forms.items()}
+            for found in value
+        ]
+
+    return Form(f"a list of objects with {', '.join(forms)}", read, shown=shown)
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        found = _SIZE.fullmatch(value.strip())
+        if found is None:
+            raise ValueError
+        value = float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()]
+    number = _number(value)
+    if number < 0:
+        raise ValueError
+    return int(number)
+
+
+def _path(value: object) -> Path:
+    if not _text(value):
+        raise ValueError
+    return Path(_text(value)).expanduser()
+
+
+FLAG = Form("true or false", _flag)
+TEXT = Form('a text, in quotes: "..."', _text, text=True)
+TEXTS = many(TEXT)
+PORT = whole(1, 65535)
+SIZE = Form('a size: bytes, or "500 MB", "10 GiB"', _size)
+PATH = Form("a path", _path, text=True, shown=str)

@@ -1,0 +1,111 @@
+"""Every key of the configuration, a line each: the table that all else about the configuration is made of.
+
+To add one: give it a field in Settings (or in a dataclass that Settings has), whose default is the default, and a line here.
+The reference page, `trainshed config`, the hints at unknown keys and the errors about types follow.
+"""
+
+from dataclasses import dataclass
+
+from trainshed.settings import LISTENERS
+from trainshed.settings.forms import FLAG, PATH, PORT, TEXT, TEXTS, Form, choice, many, maybe, seconds, whole
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that has an effect.
+
+    path: the file without ".conf", then the keys in it. field: where the value stands in Settings. doc: a sentence.
+    secret: it is shown nowhere, and `<path>.file` may name a file with it. Secrets within records are masked by their form.
+    """
+
+    path: str
+    form: Form
+    field: str
+    doc: str
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A key of other servers, or a whole branch of keys, that has no effect here; reason: why not, a sentence."""
+
+    path: str
+    reason: str
+
+
+FILES = ("apiserver", "hosts", "logging", "secure", "services", "fileserver", "trainshed")
+_DAYS = maybe(whole(1, 100_000, of="days"))
+
+KEYS = (
+    Key("apiserver.listen.ip", TEXT, "host", "The address to listen on; 0.0.0.0 for every one."),
+    Key("apiserver.listen.port", PORT, "ports.api", "The port of the API."),
+    Key("fileserver.listen.port", PORT, "ports.files", "The port of the file server."),
+    Key("trainshed.web.port", PORT, "ports.web", "The port of the web application."),
+    Key("trainshed.listeners", many(choice(*LISTENERS)), "listeners", "The listeners that this process runs."),
+    Key("trainshed.data_dir", PATH, "data_dir", "The folder where everything is kept."),
+    Key(
+        "trainshed.durable",
+        FLAG,
+        "durable",
+        "Wait for the disk at each write: a power cut loses nothing that was acknowledged.",
+    ),
+    Key(
+        "services.async_urls_delete.fileserver.url_prefixes",
+        TEXTS,
+        "files_urls",
+        "Addresses by which clients reach the file server, so that links with them are known as its own.",
+    ),
+    Key(
+        "services.tasks.non_responsive_tasks_watchdog.enabled",
+        FLAG,
+        "watchdog",
+        "Stop running tasks that give no sign of life.",
+    ),
+    Key(
+        "services.tasks.non_responsive_tasks_watchdog.threshold_sec",
+        seconds(1),
+        "silence_seconds",
+        "How long a running task may give no sign of life before it is stopped.",
+    ),
+    Key(
+        "services.tasks.non_responsive_tasks_watchdog.watch_interval_sec",
+        seconds(1),
+        "watchdog_seconds",
+        "The time between two looks for such tasks.",
+    ),
+    Key(
+        "trainshed.patience_sec",
+        seconds(1),
+        "patience_seconds",
+        "A client that sends or takes nothing of a request for so long is given up.",
+    ),
+    Key("trainshed.keep.logs", _DAYS, "keep.logs", "Days after which console logs of finished tasks are removed."),
+    Key(
+        "trainshed.keep.images",
+        _DAYS,
+        "keep.images",
+        "Days after which debug images of finished tasks are removed, with their files.",
+    ),
+    Key("trainshed.keep.plots", _DAYS, "keep.plots", "Days after which plots of finished tasks are removed."),
+    Key("trainshed.keep.trash", _DAYS, "keep.trash", "Days after which tasks in the trash are removed."),
+)
+
+IGNORED = (
+    Ignored("apiserver.mongo", "Documents are kept in the data folder, without MongoDB."),
+    Ignored("apiserver.elastic", "Events are kept in the data folder, without Elasticsearch."),
+    Ignored("hosts.mongo", "Documents are kept in the data folder, without MongoDB."),
+    Ignored("hosts.elastic", "Events are kept in the data folder, without Elasticsearch."),
+    Ignored("hosts.redis", "What is short-lived is kept in the data folder, without Redis."),
+)
+
+SECRETS = frozenset(key.path for key in KEYS if key.secret)
+
+# Variables with names of their own -> the key they set; CLEARML_ or TRAINS_ may stand before them.
+FIXED = {
+    "TRAINSHED_DATA_DIR": "trainshed.data_dir",
+    **{
+        f"{engine}_SERVICE_{what}": f"hosts.{name}.service_{what.lower()}"
+        for engine, name in (("MONGODB", "mongo"), ("ELASTIC", "elastic"), ("REDIS", "redis"))
+        for what in ("HOST", "PORT", "USERNAME", "PASSWORD", "CONNECTION_STRING", "QUERY")
+    },
+}
