@@ -80,7 +80,11 @@ class Projects:
             self._documents.update_many("projects", where, change)
         except Duplicate as error:
             raise _taken(str(name)) from error
-        return changed if name is None else {**changed, "name": name}
+        if name is None:
+            return changed
+        if "dataset" in project["system_tags"]:
+            self._rename_versions(project, name.rsplit("/", 1)[-1])
+        return {**changed, "name": name}
 
     def make_public(self, identity: Identity, ids: list[str]) -> int:
         """Show the projects to every company; return how many. Raises INVALID_PROJECT_ID."""
@@ -129,6 +133,12 @@ class Projects:
         where = And((Eq(("company",), identity.company), Eq(("name",), name)))
         found = self._documents.find("projects", where)
         return found[0] if found else None
+
+    def _rename_versions(self, project: Document, name: str) -> None:
+        # Clients find a version of a data set by its project and by its own name, which are the same to them.
+        named = And((Has(("system_tags",), "dataset"), Eq(("name",), project["basename"])))
+        where = And((Eq(("project",), project["id"]), named))
+        self._documents.update_many("tasks", where, lambda task: task.update(name=name))
 
     def _new_name(self, identity: Identity, project: Document, name: str) -> str:
         parts = _split(name)
