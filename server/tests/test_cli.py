@@ -112,6 +112,14 @@ def test_unknown_commands_and_options(options: list[str], capsys: pytest.Capture
     assert capsys.readouterr().err.startswith("usage: trainshed")
 
 
+def test_a_mistake_in_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apiserver.conf").write_text("listen.port: http")
+    monkeypatch.setenv("CLEARML_CONFIG_DIR", str(tmp_path))
+    done = serve(f"--data-dir={tmp_path / 'data'}")
+    refused(done, 2, str(tmp_path / "apiserver.conf"), "apiserver.listen.port", "1 to 65535", '"http"')
+    assert not (tmp_path / "data").exists()
+
+
 def test_credentials_of_a_server_that_never_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["credentials", "create", f"--data-dir={tmp_path}"]) == cli.Exit.MISSING
     assert str(tmp_path) in capsys.readouterr().err

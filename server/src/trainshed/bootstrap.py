@@ -301,18 +301,19 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
         services.events.settle()
         return False
 
+    watchdog = [Periodic("watchdog", services.watchdog.look, seconds=settings.watchdog_seconds, cache=cache)]
     return (
         # Each process for itself, so the lease is its own.
         Periodic("settling", settle, seconds=_SETTLE_SECONDS, cache=MemoryCache(engines.clock)),
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
         Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache),
         Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),
-        Periodic("watchdog", services.watchdog.look, seconds=settings.watchdog_seconds, cache=cache),
+        *(watchdog if settings.watchdog else ()),
     )
 
 
 def files_addresses(settings: Settings) -> tuple[str, ...]:
     """What clients call the file server, as far as this process knows."""
-    port = settings.ports.get("files")
+    port = settings.running.get("files")
     local = ("localhost", "127.0.0.1", "[::1]", settings.host, socket.gethostname())
     return settings.files_urls if port is None else (*settings.files_urls, *(f"http://{n}:{port}" for n in local))

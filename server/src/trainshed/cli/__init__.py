@@ -4,13 +4,13 @@ import argparse
 import logging
 import sys
 
-from trainshed.cli import backup, config, credentials, files, retention, serve
-from trainshed.cli.common import Exit, Refusal
+from trainshed.cli import config, credentials, files, retention, serve
+from trainshed.cli.common import Exit, Refusal, configured
 from trainshed.transport import version
 
 __all__ = ["Exit", "main"]
 
-_COMMANDS = (serve, config, backup, retention, files, credentials)  # in the order of --help
+_COMMANDS = (serve, config, retention, files, credentials)  # in the order of --help
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,6 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
+        if getattr(options, "data_dir", options) is None:
+            options.data_dir = configured(options).data_dir
         return int(options.call(options))
     except Refusal as refusal:
         print(f"trainshed: {refusal}\n           {refusal.hint}", file=sys.stderr)

@@ -1,21 +1,26 @@
-"""What the commands share: exit codes, refusals, the data folder, the use cases over it."""
+"""What the commands share: exit codes, refusals, the configuration, the data folder, the use cases over it."""
 
 import argparse
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from trainshed import bootstrap
 from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.services import Services
 from trainshed.services.accounts import KeyPair
 from trainshed.services.retention import FOREVER, Keep
-from trainshed.settings import Settings
+from trainshed.settings import PORTS, Settings
+from trainshed.settings.keys import BY_PATH
+from trainshed.settings.loading import Level, default_of, load
 
-DEFAULT_PORTS = {"web": 8080, "api": 8008, "files": 8081}
+log = logging.getLogger(__name__)
+
+DEFAULT_PORTS = PORTS
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -40,12 +45,51 @@ class Refusal(Exception):
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    """Add --data-dir."""
-    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    default = Path(os.environ.get("TRAINSHED_DATA_DIR") or share / "trainshed")
+    """Add --data-dir; without it main() puts what the configuration says."""
     parser.add_argument(
-        "--data-dir", type=Path, default=default, metavar="DIR", help="where everything is kept (default: %(default)s)"
+        "--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: what the configuration says)"
     )
+
+
+def add_setting(parser: argparse.ArgumentParser, flag: str, path: str, metavar: str, **options: Any) -> None:
+    """Add a flag that stands above every other source of this key. options: further ones of argparse."""
+    key = BY_PATH[path]
+
+    def read(text: str) -> tuple[str, str]:
+        try:
+            key.form.read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {key.form.words}") from error
+        return flag, text
+
+    default = default_of(key)
+    said = ",".join(default) if isinstance(default, list) else default
+    parser.add_argument(
+        flag,
+        dest=path,
+        metavar=metavar,
+        **{"type": read, "default": argparse.SUPPRESS, "help": f"{key.doc} Default: {said or 'none'}", **options},
+    )
+
+
+def configured(options: argparse.Namespace | None = None) -> Settings:
+    """What files, variables and the flags of add_setting say. Mistakes are logged; errors are refused."""
+    flags = {}
+    for path, given in vars(options).items() if options else ():
+        if path in BY_PATH:  # a flag that may be repeated gives a list
+            flags[path] = given if isinstance(given, tuple) else (given[0][0], [value for _, value in given])
+    loaded = load(os.environ, flags)
+    for finding in loaded.findings:
+        if finding.level is not Level.ERROR:
+            log.log(logging.WARNING if finding.level is Level.WARNING else logging.INFO, "%s", finding)
+    if loaded.settings is None:
+        wrong = [str(finding) for finding in loaded.findings if finding.level is Level.ERROR]
+        raise Refusal(
+            Exit.USAGE,
+            f"the configuration has {'an error' if len(wrong) == 1 else f'{len(wrong)} errors'}: {'; '.join(wrong)}",
+            "correct it: `trainshed config check` looks at it again",
+        )
+    return loaded.settings
 
 
 @contextmanager
@@ -72,17 +116,22 @@ def store(folder: Path) -> Iterator[None]:
 @contextmanager
 def services(folder: Path, keep: Keep = FOREVER) -> Iterator[Services]:
     """The use cases over the data of a server, beside which this may run."""
-    if not (folder / "documents.db").exists():
-        raise Refusal(Exit.MISSING, f"no server has run in {folder}", "name its --data-dir")
+    ran_in(folder)
     with store(folder):
-        _become_owner(folder)
-        engines = bootstrap.open_engines(Settings(data_dir=folder, ports={}))
+        become_owner(folder)
+        engines = bootstrap.open_engines(Settings(data_dir=folder))
         yield bootstrap.build_services(engines, token_secret=bootstrap.secret(folder, "token"), keep=keep)
         engines.close()
 
 
-def _become_owner(folder: Path) -> None:
-    # Files that root makes beside the database could not be written by the server afterwards.
+def ran_in(folder: Path) -> None:
+    """Refuse a folder that is no server's."""
+    if not (folder / "documents.db").exists():
+        raise Refusal(Exit.MISSING, f"no server has run in {folder}", "name its --data-dir")
+
+
+def become_owner(folder: Path) -> None:
+    """Go on as the user of the data: files that root makes beside a database could not be written by the server afterwards."""
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setgroups([])

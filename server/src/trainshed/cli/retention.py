@@ -3,8 +3,7 @@
 import argparse
 import json
 
-from trainshed.cli.common import Commands, Exit, add_data_dir, services
-from trainshed.services.retention import Keep
+from trainshed.cli.common import Commands, Exit, add_data_dir, add_setting, configured, services
 
 
 def add(commands: Commands) -> None:
@@ -19,34 +18,16 @@ def add(commands: Commands) -> None:
 
 
 def add_keep(parser: argparse.ArgumentParser) -> None:
-    """Add the options that keep() reads."""
-    for name, what in {
-        "logs": "console logs of finished tasks",
-        "images": "debug images of finished tasks, with their files",
-        "plots": "plots of finished tasks",
-        "trash": "tasks in the trash",
-    }.items():
-        parser.add_argument(
-            f"--keep-{name}", type=_days, metavar="DAYS", help=f"remove {what} after so many days (default: never)"
-        )
-
-
-def keep(options: argparse.Namespace) -> Keep:
-    """What the options say."""
-    return Keep(logs=options.keep_logs, images=options.keep_images, plots=options.keep_plots, trash=options.keep_trash)
+    """Add the options that say how long what is kept."""
+    for name in ("logs", "images", "plots", "trash"):
+        add_setting(parser, f"--keep-{name}", f"trainshed.keep.{name}", "DAYS")
 
 
 def _retention(options: argparse.Namespace) -> Exit:
-    with services(options.data_dir, keep(options)) as opened:
+    with services(options.data_dir, configured(options).keep) as opened:
         removals = [removal._asdict() for removal in opened.retention.preview()]
     if options.json:
         print(json.dumps(removals))
     for removal in () if options.json else removals:
         print("{kind:6}  {events:9}  {since}  {task}  {name}".format(**removal))
     return Exit.OK
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: 1 or more")
-    return int(text)

@@ -4,86 +4,53 @@ import argparse
 import signal
 
 from trainshed import bootstrap
-from trainshed.cli.common import DEFAULT_PORTS, Commands, Exit, Refusal, add_data_dir, snippet, store
-from trainshed.cli.retention import add_keep, keep
+from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store
+from trainshed.cli.retention import add_keep
 from trainshed.domain.identity import Identity
 from trainshed.services.accounts import KeyPair
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport.listener import Listener, PortInUseError, check_free
 
+PORT_KEYS = {"web": "trainshed.web.port", "api": "apiserver.listen.port", "files": "fileserver.listen.port"}
+_URLS = "services.async_urls_delete.fileserver.url_prefixes"
+_WATCHDOG = "services.tasks.non_responsive_tasks_watchdog"
+
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     serve = commands.add_parser("serve", help="run the server", allow_abbrev=False)
-    add_data_dir(serve)
-    serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every one (default: %(default)s)"
-    )
-    for name, port in DEFAULT_PORTS.items():
-        serve.add_argument(f"--{name}-port", type=_port, default=port, metavar="PORT", help=f"{name} (default: {port})")
-    serve.add_argument("--only", type=_listeners, default=LISTENERS, metavar="LIST", help="run some of: web,api,files")
+    add_setting(serve, "--data-dir", "trainshed.data_dir", "DIR")
+    add_setting(serve, "--host", "apiserver.listen.ip", "ADDRESS")
+    for name, path in PORT_KEYS.items():
+        add_setting(serve, f"--{name}-port", path, "PORT")
+    add_setting(serve, "--only", "trainshed.listeners", "LIST", type=_listeners)
+    add_setting(serve, "--files-url", _URLS, "URL", action="append")
+    add_setting(serve, "--watchdog-threshold", f"{_WATCHDOG}.threshold_sec", "SECONDS")
+    add_setting(serve, "--watchdog-interval", f"{_WATCHDOG}.watch_interval_sec", "SECONDS")
+    add_setting(serve, "--patience", "trainshed.patience_sec", "SECONDS")
+    add_keep(serve)
     serve.add_argument(
         "--fast-writes",
-        action="store_true",
+        action="store_const",
+        const=("--fast-writes", False),
+        dest="trainshed.durable",
+        default=argparse.SUPPRESS,
         help="do not wait for the disk at each write: a power cut may lose the last moments (a killed process never does)",
     )
-    serve.add_argument(
-        "--files-url",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="an address by which clients reach the file server, so that links with it are known as its own",
-    )
-    serve.add_argument(
-        "--watchdog-threshold",
-        type=_seconds,
-        default=7200,
-        metavar="SECONDS",
-        help="stop running tasks without a sign of life for so long (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--watchdog-interval",
-        type=_seconds,
-        default=900,
-        metavar="SECONDS",
-        help="between two looks for such tasks (default: %(default)s)",
-    )
-    add_keep(serve)
     serve.set_defaults(call=_serve)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return int(text)
-
-
-def _listeners(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
+def _listeners(text: str) -> tuple[str, list[str]]:
+    names = text.split(",")
     unknown = [name for name in names if name not in LISTENERS]
     if unknown:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(LISTENERS)}")
-    return names
+    return "--only", names
 
 
 def _serve(options: argparse.Namespace) -> Exit:
-    ports = {name: getattr(options, f"{name}_port") for name in options.only}
-    settings = Settings(
-        data_dir=options.data_dir,
-        host=options.host,
-        ports=ports,
-        durable=not options.fast_writes,
-        files_urls=tuple(options.files_url),
-        silence_seconds=options.watchdog_threshold,
-        watchdog_seconds=options.watchdog_interval,
-        keep=keep(options),
-    )
+    settings = configured(options)
+    ports = settings.running
     _check_ports(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
     with store(settings.data_dir):
@@ -130,7 +97,7 @@ def _serve(options: argparse.Namespace) -> Exit:
 
 def _check_ports(settings: Settings) -> None:
     taken: dict[int, str] = {}
-    for name, port in settings.ports.items():
+    for name, port in settings.running.items():
         if port in taken:
             raise Refusal(
                 Exit.USAGE, f"{taken[port]} and {name} cannot share port {port}", f"choose another with --{name}-port"

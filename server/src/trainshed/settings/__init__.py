@@ -9,11 +9,8 @@ from pathlib import Path
 
 from trainshed.services.retention import FOREVER, Keep
 
-LISTENERS = ("web", "api", "files")
-
-
-def _ports() -> dict[str, int]:
-    return {"web": 8080, "api": 8008, "files": 8081}
+PORTS = {"web": 8080, "api": 8008, "files": 8081}
+LISTENERS = tuple(PORTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class Settings:
 
     data_dir: Path
     host: str = "127.0.0.1"
-    ports: dict[str, int] = field(default_factory=_ports)
+    ports: dict[str, int] = field(default_factory=PORTS.copy)
     listeners: tuple[str, ...] = LISTENERS
     durable: bool = True
     files_urls: tuple[str, ...] = ()
@@ -39,3 +36,8 @@ class Settings:
     watchdog_seconds: float = 900.0
     patience_seconds: float = 30.0
     keep: Keep = FOREVER
+
+    @property
+    def running(self) -> dict[str, int]:
+        """The listeners that run -> their ports."""
+        return {name: self.ports[name] for name in self.listeners}

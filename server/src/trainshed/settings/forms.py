@@ -107,9 +107,11 @@ def maybe(form: Form) -> Form:
 
 
 def many(form: Form) -> Form:
-    """A list of those; one alone may stand without the list."""
+    """A list of those; one alone may stand without the list, and null for none."""
 
     def read(value: object) -> tuple[Any, ...]:
+        if value is None:
+            return ()
         return tuple(form.read(one) for one in (value if isinstance(value, list) else [value]))
 
     return Form(f"a list, each {form.words}", read, shown=lambda value: [form.shown(one) for one in value])

@@ -98,6 +98,7 @@ IGNORED = (
     Ignored("hosts.redis", "What is short-lived is kept in the data folder, without Redis."),
 )
 
+BY_PATH = {key.path: key for key in KEYS}
 SECRETS = frozenset(key.path for key in KEYS if key.secret)
 
 # Variables with names of their own -> the key they set; CLEARML_ or TRAINS_ may stand before them.

@@ -12,10 +12,9 @@ from typing import Any
 
 from trainshed.settings import Settings, sources
 from trainshed.settings.forms import MASK
-from trainshed.settings.keys import FILES, IGNORED, KEYS, SECRETS, Key
+from trainshed.settings.keys import BY_PATH, FILES, IGNORED, KEYS, SECRETS, Key
 from trainshed.settings.sources import Found, Raw, Trouble
 
-_KEYS = {key.path: key for key in KEYS}
 _SECRET_BYTES = 64 * 1024  # a file of a secret that is larger is the wrong file
 DEFAULT = "default"
 
@@ -118,7 +117,7 @@ def merged(given: Iterable[Raw]) -> dict[str, Raw]:
     return kept
 
 
-def default(key: Key) -> Any:
+def default_of(key: Key) -> Any:
     """What it is when nothing is said, in the form of the configuration."""
     return _masked(key, _of(Settings(data_dir=Path("~/.local/share/trainshed")), key.field))
 
@@ -136,7 +135,7 @@ def _value(raw: Raw, environ: Mapping[str, str]) -> tuple[Key, Any] | None:
     path, value = raw.path, raw.value
     if (named := path.removesuffix(".file")) != path and named in SECRETS:
         path, value = named, _secret(value, environ)
-    key = _KEYS.get(path)
+    key = BY_PATH.get(path)
     if key is None:
         return None
     try:
@@ -171,14 +170,18 @@ def _stranger(raw: Raw) -> Finding:
     for ignored in IGNORED:
         if _related(raw.path, ignored.path):
             return Finding(Level.NOTE, raw.origin, raw.path, f"no effect here. {ignored.reason}")
+    below = [path for path in BY_PATH if path.startswith(f"{raw.path}.")]
+    if below:
+        names = sorted({path.removeprefix(f"{raw.path}.").partition(".")[0] for path in below})
+        return Finding(Level.ERROR, raw.origin, raw.path, f"must be an object, with {', '.join(names)}")
     return Finding(Level.WARNING, raw.origin, raw.path, f"no such key, so it has no effect{_nearest(raw.path)}")
 
 
 def _nearest(path: str) -> str:
     last = path.rpartition(".")[2]
-    under_other_name = [known for known in _KEYS if known.rpartition(".")[2] == last]
+    under_other_name = [known for known in BY_PATH if known.rpartition(".")[2] == last]
     close = difflib.get_close_matches(path, under_other_name, n=1, cutoff=0) or difflib.get_close_matches(
-        path, _KEYS, n=1, cutoff=0.75
+        path, BY_PATH, n=1, cutoff=0.75
     )
     if not close and path.partition(".")[0] not in FILES:
         return f"; the first part is one of {', '.join(FILES)}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainshed.settings.keys import FILES, FIXED, KEYS, SECRETS
+from trainshed.settings.keys import BY_PATH, FILES, FIXED, SECRETS
 
 FOLDERS = ("/opt/trains/config", "/opt/clearml/config")
 PREFIXES = ("TRAINS_", "CLEARML_")  # the later one wins
-_FORMS = {key.path: key.form for key in KEYS}
 _CLIENT = frozenset({"sdk", "api", "agent"})  # what the client on the same machine reads
 
 
@@ -84,7 +83,7 @@ def leaves(tree: Mapping[str, Any], under: str, origin: str) -> Iterator[Raw]:
         path = f"{under}.{name.removeprefix('-').lower()}"
         if name.startswith("-"):
             yield Raw(path, None, origin, replaces=True)
-        if isinstance(value, Mapping) and (path not in _FORMS or path in SECRETS):
+        if isinstance(value, Mapping) and (path not in BY_PATH or path in SECRETS):
             yield from leaves(value, path, origin)
         else:
             yield Raw(path, value, origin)
@@ -106,7 +105,7 @@ def variables(environ: Mapping[str, str]) -> Found:
 
 def _parsed(path: str, text: str, origin: str) -> Raw | Trouble:
     """JSON, else HOCON. For a key that is a text it is the text as it stands, unless it is a JSON text in its quotes."""
-    form = _FORMS.get(path)
+    form = BY_PATH[path].form if path in BY_PATH else None
     try:
         value = json.loads(text)
     except ValueError:

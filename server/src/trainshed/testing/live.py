@@ -29,11 +29,15 @@ AGENT = "an-agent"  # the id of the one worker
 
 
 class LiveServer:
-    """A server on free ports over one data directory; it may be killed and started again."""
+    """A server on free ports over one data directory; it may be killed and started again.
 
-    def __init__(self, data: Path, *flags: str) -> None:
+    It reads no configuration of this machine; environment: variables that name one, say.
+    """
+
+    def __init__(self, data: Path, *flags: str, **environment: str) -> None:
         self.data = data
         self._flags = flags
+        self._environment = {**os.environ, "CLEARML_CONFIG_DIR": "", **environment}
         self.ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,6 +47,7 @@ class LiveServer:
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "trainshed", "serve", f"--data-dir={self.data}", *flags, *self._flags],
+                env=self._environment,
                 stdout=log,
                 stderr=log,
             )

@@ -1,0 +1,57 @@
+"""`trainshed config`: what it prints and its exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainshed import cli
+
+PORT = "apiserver.listen.port"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLEARML_CONFIG_DIR", str(tmp_path))
+    return tmp_path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
+    assert cli.main(["config", *arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_is_in_force_and_where_it_comes_from(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "apiserver.conf").write_text("listen.port: 9000")
+    shown = printed(capsys, "show", "--origin")
+    assert shown[PORT] == {"value": 9000, "origin": str(folder / "apiserver.conf")}
+    assert shown["apiserver.listen.ip"] == {"value": "127.0.0.1", "origin": "default"}
+    assert printed(capsys, "show")[PORT] == 9000
+    assert cli.main(["config", "show", "--origin"]) == 0
+    assert f"{PORT} = 9000  # {folder / 'apiserver.conf'}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "code", "strict"),
+    [
+        ("", None, 0, 0),
+        ("mongo.strict: true", "note", 0, 0),
+        ("lisen.port: 1", "warning", 0, 2),
+        ("listen: 1", "error", 2, 2),
+    ],
+    ids=["fine", "note", "warning", "error"],
+)
+def test_the_exit_code_says_how_bad_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str, level: str | None, code: int, strict: int
+) -> None:
+    (folder / "apiserver.conf").write_text(text)
+    found = printed(capsys, "check", code=code)
+    assert [finding["level"] for finding in found] == ([level] if level else [])
+    assert printed(capsys, "check", "--strict", code=strict) == found
+
+
+def test_a_folder_of_data_that_only_the_configuration_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "trainshed.conf").write_text(f"data_dir: {folder / 'elsewhere'}")
+    assert cli.main(["files", "pending"]) == cli.Exit.MISSING
+    assert str(folder / "elsewhere") in capsys.readouterr().err
