@@ -8,7 +8,7 @@ from flask import Flask, Request, Response, request
 
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
-from trainshed.transport import body, legacy, openapi, version
+from trainshed.transport import body, legacy, openapi, structs, version
 from trainshed.transport.auth import Login, authenticate, impersonate
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
@@ -32,6 +32,7 @@ class _Unrouted(Flask):
 
 def create_api_app(services: Services) -> Flask:
     """The WSGI application of the API listener."""
+    structs.learn()
     app = _Unrouted("trainshed.api", static_folder=None)
 
     # Before any routing, so that every path and method comes here: a 404 or 405 of the framework's own would send the

@@ -20,6 +20,7 @@ from trainshed.domain.errors import ApiError, Fault, InvalidKey, NotFound, Store
 from trainshed.domain.identity import Identity
 from trainshed.domain.paths import as_client_stored, blob_key, task_of
 from trainshed.ports.blobs import Blobs
+from trainshed.transport import structs
 from trainshed.transport.body import NOT_JSON
 from trainshed.transport.download import download
 from trainshed.transport.envelope import failure
@@ -66,7 +67,7 @@ def create_files_app(
 
     authenticate: raises ApiError 401 unless the request says who it comes from. uploading: told the task of each upload.
     """
-
+    structs.learn()
     store = partial(_store, blobs, uploading)
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # or "//" becomes a redirect, which no client expects
