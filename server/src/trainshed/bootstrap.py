@@ -3,22 +3,22 @@
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import flask
 
 from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.files.switch import Switch
 from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.adapters.system.clock import SystemClock
-from trainshed.domain.errors import Fault
+from trainshed.domain.errors import Fault, StoreError
 from trainshed.domain.identity import Identity
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
@@ -27,6 +27,7 @@ from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services, joins, listing
 from trainshed.services.accounts import Accounts, Announcement
+from trainshed.services.addresses import Advertised
 from trainshed.services.archive import Archive
 from trainshed.services.catalog import Catalog
 from trainshed.services.census import Census
@@ -59,6 +60,7 @@ from trainshed.transport import version
 from trainshed.transport.api import create_api_app
 from trainshed.transport.auth import authenticate
 from trainshed.transport.files import create_files_app
+from trainshed.transport.front import Front
 from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
@@ -199,6 +201,33 @@ def build_apps(engines: Engines, services: Services) -> dict[str, flask.Flask]:
     }
 
 
+def build_fronts(
+    settings: Settings, engines: Engines, apps: Mapping[str, flask.Flask], advertised: Advertised
+) -> dict[str, Front]:
+    """Listener -> what stands before the applications on it."""
+
+    def ready() -> str | None:
+        try:
+            engines.documents.get("settings", "ready")
+            engines.events.notes("ready")
+            engines.cache.get("ready")
+        except StoreError as error:
+            log.error("not ready: %s", error)
+            return "the store is not available"
+        return None
+
+    switch = maintenance(settings.data_dir)
+    return {
+        name: Front(listener=name, apps=apps, advertised=advertised, ready=ready, maintenance=switch.word)
+        for name in settings.listeners
+    }
+
+
+def maintenance(data_dir: Path) -> Switch:
+    """The switch that turns everybody away; its file is as good as any command."""
+    return Switch(data_dir / "maintenance")
+
+
 def secret(data_dir: Path, name: str) -> bytes:
     """A secret of this server, made at first use; only its owner can read the file. Raises OSError."""
     folder = data_dir / "secrets"
@@ -312,8 +341,8 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
     )
 
 
-def files_addresses(settings: Settings) -> tuple[str, ...]:
-    """What clients call the file server, as far as this process knows."""
-    port = settings.running.get("files")
-    local = ("localhost", "127.0.0.1", "[::1]", settings.host, socket.gethostname())
-    return settings.files_urls if port is None else (*settings.files_urls, *(f"http://{n}:{port}" for n in local))
+def advertised(settings: Settings) -> Advertised:
+    """What is said of the addresses of this server."""
+    return Advertised(
+        addresses=settings.addresses, files_urls=settings.files_urls, host=settings.host, ports=settings.ports
+    )

@@ -259,6 +259,20 @@ def test_an_address_with_a_path(api: ApiClient, engines: Engines) -> None:
     assert not is_there(engines, key)
 
 
+@pytest.mark.parametrize("base", ["http://h:8081/files", "http://h:8080/files/files", "http://unknown.example/files"])
+def test_a_project_with_the_name_of_a_path(api: ApiClient, engines: Engines, base: str) -> None:
+    """On one address /files comes before the names of files; on the file server's own it may be one of them."""
+    addresses = ["http://h:8081", "http://h:8080/files"]
+    services = build_services(engines, token_secret=TOKEN_SECRET, files_addresses=addresses)
+    task = new_task(api)
+    key = f"files/t.{task}/a" if "unknown" not in base else f"t.{task}/a"
+    put(engines, key)
+    add_artifact(api, task, f"{base}/t.{task}/a")
+    services.tasks.delete(Identity(user=api.user), task, force=False)
+    work(api, services.file_deletion)
+    assert not is_there(engines, key)
+
+
 # runs after runs
 
 

@@ -13,14 +13,14 @@ from trainshed import bootstrap
 from trainshed.domain.errors import StoreError, StoreFull
 from trainshed.services import Services
 from trainshed.services.accounts import KeyPair
+from trainshed.services.addresses import Urls
 from trainshed.services.retention import FOREVER, Keep
-from trainshed.settings import PORTS, Settings
+from trainshed.settings import Settings
 from trainshed.settings.keys import BY_PATH
 from trainshed.settings.loading import Level, default_of, load
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORTS = PORTS
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -139,15 +139,14 @@ def become_owner(folder: Path) -> None:
         os.setuid(owner.st_uid)
 
 
-def snippet(pair: KeyPair, host: str, ports: dict[str, int]) -> str:
-    """A section of clearml.conf with the key. ports: of the listeners, where they are not the default ones."""
-    urls = {**DEFAULT_PORTS, **ports}
+def snippet(pair: KeyPair, urls: Urls) -> str:
+    """A section of clearml.conf with the key."""
     return (
         "# For ~/clearml.conf on the machine of the client.\n"
         "api {\n"
-        f'    web_server: "http://{host}:{urls["web"]}"\n'
-        f'    api_server: "http://{host}:{urls["api"]}"\n'
-        f'    files_server: "http://{host}:{urls["files"]}"\n'
+        f'    web_server: "{urls.web}"\n'
+        f'    api_server: "{urls.api}"\n'
+        f'    files_server: "{urls.files}"\n'
         "    credentials {\n"
         f'        "access_key" = "{pair.access_key}"\n'
         f'        "secret_key" = "{pair.secret_key}"\n'

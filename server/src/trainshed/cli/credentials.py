@@ -3,7 +3,8 @@
 import argparse
 import json
 
-from trainshed.cli.common import DEFAULT_PORTS, Commands, Exit, add_data_dir, services, snippet
+from trainshed import bootstrap
+from trainshed.cli.common import Commands, Exit, add_data_dir, configured, services, snippet
 
 
 def add(commands: Commands) -> None:
@@ -16,7 +17,7 @@ def add(commands: Commands) -> None:
     add_data_dir(create)
     create.add_argument("--label", default="", help="what it is for")
     create.add_argument(
-        "--host", default="localhost", help="name of this server in the printed addresses (default: %(default)s)"
+        "--host", default="", help="name of this server in the printed addresses, unless these are configured"
     )
     create.add_argument("--json", action="store_true", help="print JSON instead of a section of clearml.conf")
     create.add_argument(
@@ -35,5 +36,5 @@ def _create(options: argparse.Namespace) -> Exit:
     if options.json:
         print(json.dumps({"access_key": pair.access_key, "secret_key": pair.secret_key}))
     else:
-        print(snippet(pair, options.host, DEFAULT_PORTS), end="")
+        print(snippet(pair, bootstrap.advertised(configured(options)).urls(options.host)), end="")
     return Exit.OK

@@ -52,25 +52,26 @@ def _serve(options: argparse.Namespace) -> Exit:
     settings = configured(options)
     ports = settings.running
     _check_ports(settings)
+    advertised = bootstrap.advertised(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
     with store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
         services = bootstrap.build_services(
             engines,
             token_secret=bootstrap.secret(settings.data_dir, "token"),
-            files_addresses=bootstrap.files_addresses(settings),
+            files_addresses=advertised.own_files(),
             silence=settings.silence_seconds,
             keep=settings.keep,
         )
 
         def prepare(user: str, first: KeyPair) -> None:
             services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is
-            bootstrap.write_private(credentials, snippet(first, "localhost", ports))
+            bootstrap.write_private(credentials, snippet(first, advertised.urls("localhost")))
 
         services.accounts.ensure_admin(prepare)
-    apps = bootstrap.build_apps(engines, services)
+    fronts = bootstrap.build_fronts(settings, engines, bootstrap.build_apps(engines, services), advertised)
     listeners = [
-        Listener(number=number, host=settings.host, port=ports[name], app=apps[name])
+        Listener(number=number, host=settings.host, port=ports[name], app=fronts[name])
         for number, name in enumerate(ports, start=1)
     ]
     jobs = bootstrap.build_jobs(settings, engines, services)

@@ -85,9 +85,13 @@ class FileDeletion:
         self._events = events
         self._blobs = blobs
         self._clock = clock
-        parts = [urlsplit(address) for address in addresses]
-        self._hosts = {part.netloc.lower() for part in parts}
-        self._prefixes = sorted({part.path.rstrip("/") + "/" for part in parts if part.path.strip("/")})
+        self._hosts: dict[str, list[str]] = {}  # -> the paths in front of names, the longest first
+        for part in map(urlsplit, addresses):
+            self._hosts.setdefault(part.netloc.lower(), []).append(part.path.rstrip("/") + "/")
+        for paths in self._hosts.values():
+            paths.sort(key=len, reverse=True)
+        # A host that is not known may be this server all the same, under any of them.
+        self._anywhere = sorted({path for paths in self._hosts.values() for path in paths}, key=len, reverse=True)
 
     # what there is
 
@@ -265,8 +269,9 @@ class FileDeletion:
             parts = urlsplit(url)
             if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
                 return None
-            prefix = next((prefix for prefix in self._prefixes if parts.path.startswith(prefix)), "")
-            return blob_key(unquote(parts.path[len(prefix) :], errors="strict"))
+            paths = self._hosts.get(parts.netloc.lower(), self._anywhere)
+            before = next((path for path in paths if parts.path.startswith(path)), "")
+            return blob_key(unquote(parts.path[len(before) :], errors="strict"))
         except (ApiError, ValueError):
             return None
 

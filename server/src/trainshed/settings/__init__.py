@@ -7,10 +7,10 @@ The policy of an area is a frozen dataclass with defaults beside the code that u
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainshed.services.addresses import LISTENERS, PORTS, Addresses
 from trainshed.services.retention import FOREVER, Keep
 
-PORTS = {"web": 8080, "api": 8008, "files": 8081}
-LISTENERS = tuple(PORTS)
+__all__ = ["LISTENERS", "PORTS", "Settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Settings:
 
     data_dir: where everything is kept. host: the address to listen on. ports: listener -> TCP port. listeners: those that
     run. durable: wait for the disk at every write, so that a power cut loses nothing that was acknowledged.
-    files_urls: what clients call the file server, besides the names of this machine; for the deletion of files.
+    addresses: by what urls it is reached. files_urls: further ones of the file server; for the deletion of files.
     watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept.
@@ -30,6 +30,7 @@ class Settings:
     ports: dict[str, int] = field(default_factory=PORTS.copy)
     listeners: tuple[str, ...] = LISTENERS
     durable: bool = True
+    addresses: Addresses = field(default_factory=Addresses)
     files_urls: tuple[str, ...] = ()
     watchdog: bool = True
     silence_seconds: int = 7200  # an hour of computing between two reports is usual

@@ -96,6 +96,11 @@ def choice(*names: str) -> Form:
     return Form(f"one of {', '.join(names)}", read, text=True)
 
 
+def checked(check: Callable[[str], str]) -> Callable[[object], str]:
+    """A reader of a text that this makes into its plainest form; "" stays."""
+    return lambda value: check(_text(value)) if value else _text(value)
+
+
 def maybe(form: Form) -> Form:
     """That, or null."""
     return Form(

@@ -6,8 +6,9 @@ The reference page, `trainshed config`, the hints at unknown keys and the errors
 
 from dataclasses import dataclass
 
+from trainshed.services.addresses import check_network, check_prefix, check_url
 from trainshed.settings import LISTENERS
-from trainshed.settings.forms import FLAG, PATH, PORT, TEXT, TEXTS, Form, choice, many, maybe, seconds, whole
+from trainshed.settings.forms import FLAG, PATH, PORT, TEXT, TEXTS, Form, checked, choice, many, maybe, seconds, whole
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Ignored:
 
 
 FILES = ("apiserver", "hosts", "logging", "secure", "services", "fileserver", "trainshed")
+_URL = Form('an address, as "https://files.example.com" or "http://example.com:8081"', checked(check_url), text=True)
+_PATH_OF_URL = Form('the path of a url, as "/tracking"', checked(check_prefix), text=True)
+_NETWORK = Form('an address or a network, as "10.0.0.7" or "10.0.0.0/8"', checked(check_network), text=True)
 _DAYS = maybe(whole(1, 100_000, of="days"))
 
 KEYS = (
@@ -48,6 +52,41 @@ KEYS = (
         FLAG,
         "durable",
         "Wait for the disk at each write: a power cut loses nothing that was acknowledged.",
+    ),
+    Key("trainshed.addresses.web", _URL, "addresses.web", "What people call the web application. Default: worked out."),
+    Key("trainshed.addresses.api", _URL, "addresses.api", "What clients call the API. Default: worked out."),
+    Key(
+        "trainshed.addresses.files", _URL, "addresses.files", "What clients call the file server. Default: worked out."
+    ),
+    Key(
+        "trainshed.addresses.prefix",
+        _PATH_OF_URL,
+        "addresses.prefix",
+        "A path under which all three are offered: /path, /path/api and /path/files. It is taken off when a proxy does not.",
+    ),
+    Key(
+        "trainshed.addresses.hosts",
+        TEXTS,
+        "addresses.hosts",
+        'Names that requests may come to, besides those of the addresses above; "*.example.com" for all below one.',
+    ),
+    Key(
+        "trainshed.addresses.any_host",
+        maybe(FLAG),
+        "addresses.any_host",
+        "Whether requests may come to any name. Default: unless the server listens on the loopback alone.",
+    ),
+    Key(
+        "trainshed.proxies.trusted",
+        many(_NETWORK),
+        "addresses.trusted_proxies",
+        "Proxies whose word on the address of the caller, the scheme, the host and a path that they took off is believed.",
+    ),
+    Key(
+        "trainshed.proxies.header",
+        choice("x-forwarded", "forwarded"),
+        "addresses.forwarded",
+        "The header that they write: X-Forwarded-For, -Proto, -Host and -Prefix; or Forwarded.",
     ),
     Key(
         "services.async_urls_delete.fileserver.url_prefixes",
@@ -104,6 +143,7 @@ SECRETS = frozenset(key.path for key in KEYS if key.secret)
 # Variables with names of their own -> the key they set; CLEARML_ or TRAINS_ may stand before them.
 FIXED = {
     "TRAINSHED_DATA_DIR": "trainshed.data_dir",
+    "SERVER_SUB_PATH": "trainshed.addresses.prefix",
     **{
         f"{engine}_SERVICE_{what}": f"hosts.{name}.service_{what.lower()}"
         for engine, name in (("MONGODB", "mongo"), ("ELASTIC", "elastic"), ("REDIS", "redis"))

@@ -1,0 +1,221 @@
+"""By what urls the server is reached: configured, or else worked out from a request, or else from the host and the ports.
+
+Three layouts: three ports of one name; the labels app., api. and files. before one name; and one address with /api and
+/files below it, which a path may come before. Whoever tells somebody a url asks here.
+"""
+
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+LISTENERS = ("web", "api", "files")
+PORTS = {"web": 8080, "api": 8008, "files": 8081}
+LABELS = {"app": "web", "api": "api", "files": "files"}  # of a host name -> what is there
+BELOW = {"web": "", "api": "/api", "files": "/files"}  # one address -> what is there
+
+Network = IPv4Network | IPv6Network
+
+_EVERY = {"", "0.0.0.0", "::"}  # noqa: S104 - only compared
+_STANDARD_PORT = {"http": 80, "https": 443}
+PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,8}\Z")
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>[0-9]{1,5}))?\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """What the operator says of the addresses.
+
+    web, api, files: the urls that people and clients are told; empty: worked out. The path of one is taken off requests that
+    come with it. prefix: a path under which all three are offered, as /prefix, /prefix/api and /prefix/files. None ends with
+    a slash.
+    trusted_proxies: networks (10.0.0.0/8) or addresses whose word on the caller is believed. forwarded: the header in which
+    they give it; one only, as a proxy passes on as it came what it does not write itself.
+    hosts: names that requests may come to, besides those of the urls; *.name for all below it. any_host: whether they may
+    come to every name; None: unless the server listens on the loopback alone, where a page of another site could otherwise
+    reach it under a name of its own.
+    """
+
+    web: str = ""
+    api: str = ""
+    files: str = ""
+    prefix: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    forwarded: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    hosts: tuple[str, ...] = ()
+    any_host: bool | None = None
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The trusted ones."""
+        return tuple(ip_network(text, strict=False) for text in self.trusted_proxies)
+
+
+def check_url(url: str) -> str:
+    """The url of a server, without a slash at its end. Raises ValueError."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if parts.scheme not in ("http", "https") or not split_host(parts.netloc) or parts.query or parts.fragment:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}{check_prefix(path)}"
+
+
+def check_prefix(path: str) -> str:
+    """A path of plain names, with a slash before and none behind it; "" for none. Raises ValueError."""
+    path = "/" + path.strip("/")
+    if path == "/":
+        return ""
+    if not PREFIX.match(path):
+        raise ValueError
+    return path
+
+
+def check_network(text: str) -> str:
+    """An address or a network. Raises ValueError."""
+    return str(ip_network(text, strict=False))
+
+
+def split_host(host: str) -> tuple[str, int | None] | None:
+    """The name, in small letters, and the port of a Host header; None when it is none."""
+    found = _HOST.match(host)
+    if found is None:
+        return None
+    port = int(found["port"]) if found["port"] else None
+    return None if port is not None and not 0 < port < 65536 else (found["name"].lower().rstrip("."), port)
+
+
+class Origin(NamedTuple):
+    """Where a request comes from and what it came to, as far as it can be believed.
+
+    address: the caller's. host: as the caller wrote it, with a port that is not the scheme's. prefix: the path that
+    a proxy took off.
+    """
+
+    address: str
+    scheme: str
+    host: str
+    prefix: str = ""
+
+
+class Urls(NamedTuple):
+    """The three addresses that somebody is told; none ends with a slash."""
+
+    web: str
+    api: str
+    files: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advertised:
+    """What is said of the addresses, and how the server listens.
+
+    files_urls: further urls that lead to the file server. host: the address it listens on. ports: listener -> its port.
+    scheme: https when it serves TLS itself.
+    """
+
+    addresses: Addresses = field(default_factory=Addresses)
+    files_urls: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    ports: Mapping[str, int] = field(default_factory=PORTS.copy)
+    scheme: Literal["http", "https"] = "http"
+
+    def urls(self, name: str = "") -> Urls:
+        """What people are told who do not ask over the network. name: of this machine, where it is known better."""
+        own = name or (socket.gethostname() if self.host in _EVERY else "localhost" if self.on_loopback else self.host)
+        return self._explicit_or(self._beside(self.scheme, own, self.addresses.prefix))
+
+    def of(self, origin: Origin, listener: str) -> Urls:
+        """What the caller of a request is told that came to this listener."""
+        prefix = origin.prefix.removesuffix(BELOW[listener]) if origin.prefix else self.addresses.prefix
+        parts = split_host(origin.host)
+        if parts is None:
+            return self.urls()
+        name, port = parts
+        label, _, domain = name.partition(".")
+        if label in LABELS and domain and not prefix:
+            end = domain if port is None else f"{domain}:{port}"
+            return self._explicit_or(Urls(*(f"{origin.scheme}://{label}.{end}" for label in LABELS)))
+        elsewhere = listener == "web" and (port or _STANDARD_PORT[origin.scheme]) != self._port("web")
+        if prefix or origin.prefix or elsewhere:  # somebody stands before it, who may let nobody to the other ports
+            base = _url(origin.scheme, name, port or _STANDARD_PORT[origin.scheme]) + prefix
+            return self._explicit_or(Urls(*(base + BELOW[each] for each in LISTENERS)))
+        return self._explicit_or(self._beside(origin.scheme, name, ""))
+
+    def prefixes(self) -> dict[str, str]:
+        """Listener -> the path that comes before its own in a url; "" for none."""
+        return {
+            name: urlsplit(getattr(self.addresses, name)).path
+            or (self.addresses.prefix + BELOW[name] if self.addresses.prefix else "")
+            for name in LISTENERS
+        }
+
+    def own_files(self) -> tuple[str, ...]:
+        """Every url that is known to lead to the file server."""
+        names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", _bracketed(self.host), socket.gethostname()))
+        told = (self.addresses.files, *self.files_urls)
+        web = [f"{scheme}://{name}:{self._port('web')}" for name in names for scheme in _STANDARD_PORT]
+        web += [self.addresses.web] if self.addresses.web else []
+        return (
+            *(url for url in told if url),
+            *(f"{scheme}://{name}:{self._port('files')}" for name in names for scheme in _STANDARD_PORT),
+            *(f"{base}{path}" for base in web for path in {"/files", f"{self.addresses.prefix}/files"}),
+        )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return _is_loopback(self.host)
+
+    def allows(self, host: str) -> bool:
+        """Whether a request may come to this host: a name that leads here is not enough, as everybody can make one."""
+        if self.addresses.any_host or (self.addresses.any_host is None and not self.on_loopback):
+            return True
+        if not host:  # no browser leaves it out; load balancers do
+            return True
+        parts = split_host(host)
+        if parts is None:
+            return False
+        name = parts[0]
+        return name == "localhost" or _is_loopback(name.strip("[]")) or any(_fits(name, good) for good in self._hosts())
+
+    def _hosts(self) -> Iterator[str]:
+        yield from self.addresses.hosts
+        for url in (*(getattr(self.addresses, name) for name in LISTENERS), *self.files_urls):
+            if url and (parts := split_host(urlsplit(url).netloc)):
+                yield parts[0]
+
+    def _port(self, listener: str) -> int:
+        return self.ports.get(listener, PORTS[listener])
+
+    def _beside(self, scheme: str, name: str, prefix: str) -> Urls:
+        """Three ports of one name; under a prefix all of it is at the first."""
+        if prefix:
+            base = _url(scheme, name, self._port("web")) + prefix
+            return Urls(*(base + BELOW[listener] for listener in LISTENERS))
+        return Urls(*(_url(scheme, name, self._port(listener)) for listener in LISTENERS))
+
+    def _explicit_or(self, urls: Urls) -> Urls:
+        return Urls(*(getattr(self.addresses, n) or url for n, url in zip(LISTENERS, urls, strict=True)))
+
+
+def _url(scheme: str, name: str, port: int) -> str:
+    return f"{scheme}://{_bracketed(name)}" + ("" if port == _STANDARD_PORT[scheme] else f":{port}")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _fits(name: str, good: str) -> bool:
+    good = good.lower()
+    return name.endswith(good[1:]) if good.startswith("*.") else name == good
