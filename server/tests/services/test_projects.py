@@ -140,14 +140,17 @@ def test_a_new_name_may_differ_in_its_last_part_only(api: ApiClient, name: str, 
 
 
 def test_the_versions_of_a_data_set_are_renamed_with_it(api: ApiClient) -> None:
-    def make(name: str, project: str, **tags: list[str]) -> str:
-        return str(api.call("tasks.create", name=name, type="data_processing", project=project, **tags)["id"])
+    def make(name: str, project: str, *tags: str) -> str:
+        made = api.call("tasks.create", name=name, type="data_processing", project=project, system_tags=list(tags))
+        return str(made["id"])
 
-    tags = {"system_tags": ["hidden", "dataset"]}
-    birds, plain = (api.call("projects.create", name=f"a/.datasets/{name}", **tags)["id"] for name in ("birds", "fish"))
+    birds, plain = (
+        str(api.call("projects.create", name=f"a/.datasets/{name}", system_tags=["hidden", "dataset"])["id"])
+        for name in ("birds", "fish")
+    )
     api.call("projects.update", project=plain, system_tags=["hidden"])
-    versions = [make("birds", birds, **tags) for _ in range(2)]
-    others = [make("birds", birds), make("other", birds, **tags), make("fish", plain, **tags)]
+    versions = [make("birds", birds, "hidden", "dataset") for _ in range(2)]
+    others = [make("birds", birds), make("other", birds, "dataset"), make("fish", plain, "dataset")]
     api.call("projects.update", project=birds, name="a/.datasets/cranes")
     api.call("projects.update", project=plain, name="a/.datasets/cod")
     tasks = {task["id"]: task["name"] for task in api.call("tasks.get_all", id=[*versions, *others])["tasks"]}

@@ -127,6 +127,18 @@ class LiveServer:
             text=True,
         )
 
+    def command(self, name: str, *arguments: str, home: Path, **environment: str) -> str:
+        """Run one of the client's or the agent's commands to its end; return what it said. environment: variables besides."""
+        command = subprocess.Popen(
+            [str(Path(sys.executable).parent / name), *arguments],
+            cwd=home,
+            env={**self._client(home), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return said(command)
+
     @contextmanager
     def agent(self, *queues: str, home: Path, worker: str = AGENT, flags: tuple[str, ...] = ()) -> Iterator[None]:
         """An agent that takes tasks from the queues and runs them with this very Python, until the end of the block."""
@@ -162,14 +174,19 @@ class LiveServer:
 
 
 def finish(script: "subprocess.Popen[str]") -> Any:
-    """The answer of a script that was started; the client must not have complained of an error."""
+    """The answer of a script that was started."""
+    return next(answer for answer in map(_json, reversed(said(script).splitlines())) if answer is not None)
+
+
+def said(program: "subprocess.Popen[str]", given: str | None = None) -> str:
+    """What a client's program that was started said by its end, which must have come without a complaint. given: its input."""
     try:
-        out, err = script.communicate(timeout=SCRIPT_SECONDS)
+        out, err = program.communicate(given, timeout=SCRIPT_SECONDS)
     finally:
-        script.kill()
-    assert script.returncode == 0, f"{out}\n{err}"
+        program.kill()
+    assert program.returncode == 0, f"{out}\n{err}"
     assert not re.search(" ERROR |Traceback", out + err), f"{out}\n{err}"
-    return next(answer for answer in map(_json, reversed(out.splitlines())) if answer is not None)
+    return out
 
 
 def assert_whole(data: Path, databases: tuple[str, ...] = DATABASES) -> None:
