@@ -5,6 +5,7 @@ python docs/generate.py [--check]
 The pages of endpoints say in words what GET /openapi.json says to programs: both are made of the same description.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 
 from trainshed.domain.errors import Fault
 from trainshed.domain.identity import Role
+from trainshed.settings.keys import FILES, FIXED, IGNORED, KEYS, Key
+from trainshed.settings.loading import default_of
 from trainshed.transport.openapi import document
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -72,6 +75,37 @@ def errors() -> str:
     for fault in sorted(Fault, key=lambda f: (f.code, f.subcode)):
         lines.append(f"| {fault.code} | {fault.subcode} | {fault.name.lower()} | {fault.value.message} |")
     return "\n".join(lines) + "\n"
+
+
+def configuration() -> str:
+    """The keys of each file, the variables with names of their own, and what is known and has no effect."""
+    lines = [
+        "# Configuration keys",
+        "",
+        "Each key by the file it stands in, with what it may be and its default. How files, variables and flags work",
+        "together: [configuration](../configuration.md). A *secret* is never shown, and `<key>.file` may name a file with it.",
+    ]
+    for file in FILES:
+        keys = [key for key in KEYS if key.path.partition(".")[0] == file]
+        if keys:
+            lines += ["", f"## {file}.conf", "", "| key | | value | default |", "| --- | --- | --- | --- |"]
+            lines += [_key(key) for key in keys]
+    lines += ["", "## Variables", "", "`TRAINS_` or `CLEARML_` may stand before each; the latter wins.", ""]
+    lines += ["| variable | sets |", "| --- | --- |", *(f"| `{name}` | `{path}` |" for name, path in FIXED.items())]
+    lines += ["", "## Known, without effect", "", "Keys of other servers; with each goes all that stands below it.", ""]
+    lines += ["| key | why not |", "| --- | --- |", *(f"| `{one.path}` | {one.reason} |" for one in IGNORED)]
+    return "\n".join(lines) + "\n"
+
+
+def _key(key: Key) -> str:
+    name = key.path.partition(".")[2]
+    words = _cell(key.form.words) + (", *secret*" if key.secret else "")
+    default = default_of(key)
+    return f"| `{name}` | {_cell(key.doc)} | {words} | {'' if default is None else f'`{json.dumps(default)}`'} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _services(api: Json) -> Iterator[tuple[str, list[tuple[str, Json]]]]:
@@ -165,7 +199,7 @@ def pages() -> dict[str, str]:
     services = {
         f"endpoints/{service}.md": service_page(api, service, operations) for service, operations in _services(api)
     }
-    return {"endpoints.md": endpoints(api), "errors.md": errors(), **services}
+    return {"configuration.md": configuration(), "endpoints.md": endpoints(api), "errors.md": errors(), **services}
 
 
 def main() -> int:

@@ -80,7 +80,7 @@ def seconds(low: float) -> Form:
             raise ValueError
         return number
 
-    return Form(f'a time: seconds, or "5m", "2h", "1d"; {low:g} s or more', read)
+    return Form(f'a time: seconds, or "5m", "2h", "1d"; {low:g} or more', read, shown=_number)
 
 
 def choice(*names: str) -> Form:
