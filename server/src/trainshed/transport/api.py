@@ -2,9 +2,10 @@
 
 import logging
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response
 
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
@@ -23,28 +24,36 @@ _PATH = re.compile(r"/(?:v(?P<major>[0-9]{1,4})(?:\.(?P<minor>[0-9]{1,4}))?/)?(?
 _FORKING_CLIENTS = ("X-ClearML-Client", "X-Trains-Client")
 
 
-class _Unrouted(Flask):
-    """Every request is answered before Flask would route it: looking for a route is a tenth of the work of a small call."""
+class _Bare(Flask):
+    """Hands every request to one function, whatever its path and method: a 404 or 405 of the framework's own would send the
+    client into an endless loop, and its routing, contexts and signals are a fifth of the work of a small call.
+    """
 
-    def create_url_adapter(self, request: Request | None) -> None:
-        return None
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        super().__init__("trainshed.api", static_folder=None)
+        self._answer = answer
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        http = Request(environ)
+        reply = self._answer(http)
+        if reply.status_code != 200 or http.method == "HEAD" or not isinstance(reply.response, list):
+            return reply(environ, start_response)
+        # The listener sends a list in one piece; any other iterable costs it a turn of threads for each of its pieces.
+        start_response(reply.status, reply.headers.to_wsgi_list())
+        return reply.response
 
 
 def create_api_app(services: Services) -> Flask:
     """The WSGI application of the API listener."""
     structs.learn()
-    app = _Unrouted("trainshed.api", static_folder=None)
 
-    # Before any routing, so that every path and method comes here: a 404 or 405 of the framework's own would send the
-    # client into an endless loop.
-    @app.before_request
-    def answer() -> Response:
+    def answer(request: Request) -> Response:
         reply = _answer(services, request)
         if any(name in request.headers for name in _FORKING_CLIENTS):
             reply.headers["Connection"] = "close"
         return reply
 
-    return app
+    return _Bare(answer)
 
 
 def _answer(services: Services, http: Request) -> Response:

@@ -111,6 +111,9 @@ class _Counted:
         except BaseException:
             self._end()
             raise
+        if isinstance(reply, list):  # all of it is there
+            self._end()
+            return reply
         return ClosingIterator(reply, self._end)
 
     def close(self, seconds: float) -> None:
