@@ -358,7 +358,7 @@ class _Failing(MemoryBlobs):
         super().__init__(FakeClock())
         self.error = error
 
-    def put(self, key: str, content: Iterable[bytes]) -> BlobInfo:
+    def put(self, key: str, content: Iterable[bytes], *, size: int | None = None) -> BlobInfo:
         raise self.error
 
 

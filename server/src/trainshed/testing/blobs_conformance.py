@@ -2,14 +2,14 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trainshed.domain.errors import InvalidKey, NotFound
-from trainshed.ports.blobs import Blobs
+from trainshed.domain.errors import Busy, InvalidKey, NotFound, StoreError, WrongOffset
+from trainshed.ports.blobs import Blobs, Upload
 
 # Longer than one piece of any engine, and not a multiple of one.
 _LONG = hashlib.shake_256(b"blobs").digest(1_000_003)
@@ -25,7 +25,15 @@ def content(blobs: Blobs, key: str) -> bytes:
 
 
 class BlobsConformance:
-    """The contract of ports.blobs, as tests."""
+    """The contract of ports.blobs, as tests.
+
+    has_folders: a key is a file or a folder, never both. keeps_open: an open reader keeps its content when that is replaced.
+    turns: of the test with many threads.
+    """
+
+    has_folders = True
+    keeps_open = True
+    turns = 50
 
     @pytest.mark.parametrize(
         "key", ["a", "a/b/c.txt", "%2e%2e/x y", "données/模型", "模" * 250, "x" * 255 + "/y", ".hidden/.x"]
@@ -89,6 +97,10 @@ class BlobsConformance:
         blobs.put("a", [b"old"])
         with blobs.open("a") as reader:
             blobs.put("a", [b"newer"])
+            if not self.keeps_open:
+                with pytest.raises(StoreError):
+                    list(reader.chunks(0, reader.info.size))
+                return
             assert b"".join(reader.chunks(0, reader.info.size)) == b"old"
             blobs.delete("a")
             assert b"".join(reader.chunks(0, reader.info.size)) == b"old"
@@ -121,9 +133,15 @@ class BlobsConformance:
 
     @pytest.mark.parametrize("key", ["a", "a/b/c", "a/b/c/d"])
     def test_a_key_is_a_file_or_a_folder(self, blobs: Blobs, key: str) -> None:
+        if not self.has_folders:
+            pytest.skip("an object store has no folders")
         blobs.put("a/b", [b"file"])
         with pytest.raises(InvalidKey):
             blobs.put(key, [b"other"])
+        upload = Upload(key=key, size=1, name="")
+        blobs.append(upload, 0, [b"x"])
+        with pytest.raises(InvalidKey):
+            blobs.finish(upload)
         assert content(blobs, "a/b") == b"file"
 
     def test_an_emptied_folder_leaves_its_name_free(self, blobs: Blobs) -> None:
@@ -138,7 +156,7 @@ class BlobsConformance:
 
         def work(worker: int) -> None:
             start.wait()
-            for turn in range(50):
+            for turn in range(self.turns):
                 blobs.put(f"deep/er/{worker}", [b"%d" % turn])
                 assert content(blobs, f"deep/er/{worker}") == b"%d" % turn
                 blobs.delete(f"deep/er/{worker}")
@@ -147,3 +165,121 @@ class BlobsConformance:
             list(pool.map(work, range(4)))
         with pytest.raises(NotFound):
             blobs.info("deep/er/0")
+
+    def test_files_are_listed_by_folder(self, blobs: Blobs) -> None:
+        keys = ["a/b/c", "a/b/d e/%2f", "a/bc", "模" * 250 + "/x", "z", ".hidden"]
+        infos = {key: blobs.put(key, [key.encode()]) for key in keys}
+        assert sum(info.size for info in blobs.files()) == sum(info.size for info in infos.values())
+        assert {info.key for info in blobs.files("a/b")} == {"a/b/c", "a/b/d e/%2f"}
+        assert list(blobs.files("a/b/c")) == list(blobs.files("a/x")) == list(blobs.files("a/b/c/d")) == []
+        for info in blobs.files():  # whatever they are called there, they can be named by it
+            assert blobs.delete(info.key)
+        assert list(blobs.files()) == []
+
+    def test_an_upload_in_parts_is_seen_when_it_is_finished(self, blobs: Blobs) -> None:
+        upload = Upload(key="a/b", size=len(_LONG), name="one")
+        blobs.put("a/b", [b"former"])
+        assert blobs.held(upload) == 0
+        assert blobs.append(upload, 0, [_LONG[:5], _LONG[5:300_000]]) == 300_000
+        assert blobs.held(upload) == 300_000
+        for start in (300_000, 700_000):
+            blobs.append(upload, start, [_LONG[start : start + 400_000]])
+        assert content(blobs, "a/b") == b"former"
+        assert [info.key for info in blobs.files()] == ["a/b"]
+        seen: list[bytes] = []
+        info = blobs.finish(upload, lambda pieces: seen.extend(pieces))
+        assert b"".join(seen) == content(blobs, "a/b") == _LONG
+        assert info == blobs.info("a/b")
+        assert blobs.held(upload) == 0
+
+    def test_a_part_that_breaks_off_is_kept_as_far_as_it_came(self, blobs: Blobs) -> None:
+        def leaving() -> Iterator[bytes]:
+            yield b"456"
+            raise _ClientGoneError
+
+        upload = Upload(key="a", size=10, name="")
+        blobs.append(upload, 0, [b"0123"])
+        with pytest.raises(_ClientGoneError):
+            blobs.append(upload, 4, leaving())
+        assert blobs.held(upload) == 7
+        blobs.append(upload, 7, [b"789"])
+        blobs.finish(upload)
+        assert content(blobs, "a") == b"0123456789"
+
+    def test_a_part_must_go_on_where_the_last_one_ended(self, blobs: Blobs) -> None:
+        upload = Upload(key="a", size=10, name="")
+        blobs.append(upload, 0, [b"0123"])
+        for start in (1, 3, 5, 9):
+            with pytest.raises(WrongOffset) as raised:
+                blobs.append(upload, start, [b"x"])
+            assert raised.value.held == 4
+        with pytest.raises(WrongOffset):
+            blobs.finish(upload)
+        with pytest.raises(WrongOffset):
+            blobs.finish(Upload(key="unknown", size=10, name=""))
+        assert blobs.append(upload, 0, [b"anew"]) == 4
+        blobs.append(upload, 4, [b"456789"])
+        blobs.finish(upload)
+        assert content(blobs, "a") == b"anew456789"
+
+    def test_uploads_of_one_key_do_not_meet(self, blobs: Blobs) -> None:
+        names = [
+            Upload(key="a", size=4, name="one"),
+            Upload(key="a", size=4, name="two"),
+            Upload(key="a", size=3, name="one"),
+        ]
+        for upload in names:
+            blobs.append(upload, 0, [b"%d" % names.index(upload)] * 3)
+        assert [blobs.held(upload) for upload in names] == [3, 3, 3]
+        blobs.finish(names[2])
+        assert content(blobs, "a") == b"222"
+        assert blobs.held(names[0]) == 3
+
+    def test_two_cannot_add_at_once(self, blobs: Blobs) -> None:
+        upload = Upload(key="a", size=3, name="")
+
+        def others() -> Iterator[bytes]:
+            yield b"1"
+            with pytest.raises(Busy):
+                blobs.append(upload, 0, [b"x"])
+            with pytest.raises(Busy):
+                blobs.finish(upload)
+            yield b"23"
+
+        blobs.append(upload, 0, others())
+        blobs.finish(upload)
+        assert content(blobs, "a") == b"123"
+
+    def test_what_the_check_refuses_is_dropped(self, blobs: Blobs) -> None:
+        def refuse(pieces: Iterable[bytes]) -> None:
+            assert b"".join(pieces) == b"new"
+            raise _ClientGoneError
+
+        blobs.put("a", [b"former"])
+        upload = Upload(key="a", size=3, name="")
+        blobs.append(upload, 0, [b"new"])
+        with pytest.raises(_ClientGoneError):
+            blobs.finish(upload, refuse)
+        assert blobs.held(upload) == 0
+        assert content(blobs, "a") == b"former"
+
+    def test_abandoned_uploads_are_forgotten(self, blobs: Blobs) -> None:
+        upload = Upload(key="a", size=3, name="")
+        blobs.append(upload, 0, [b"12"])
+        assert blobs.forget_uploads(datetime(2001, 1, 1, tzinfo=UTC)) == 0
+        assert blobs.held(upload) == 2
+        assert blobs.forget_uploads(datetime(2100, 1, 1, tzinfo=UTC)) == 1
+        assert blobs.held(upload) == 0
+        assert blobs.forget_uploads(datetime(2100, 1, 1, tzinfo=UTC)) == 0
+
+    def test_an_upload_on_its_way_is_not_forgotten(self, blobs: Blobs) -> None:
+        upload = Upload(key="a", size=2, name="")
+
+        def content_of_it() -> Iterator[bytes]:
+            yield b"1"
+            assert blobs.forget_uploads(datetime(2001, 1, 1, tzinfo=UTC)) == 0
+            yield b"2"
+
+        blobs.append(upload, 0, content_of_it())
+        blobs.finish(upload)
+        assert content(blobs, "a") == b"12"

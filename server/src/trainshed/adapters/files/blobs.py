@@ -5,23 +5,21 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trainshed.adapters.files.tree import OURS, folder, names, prune
+from trainshed.adapters.files.tree import INCOMING, folder, names, prune, removal_lock, walk
+from trainshed.adapters.files.uploads import Uploads
 from trainshed.domain.errors import InvalidKey, NotFound, StoreError, StoreFull
-from trainshed.ports.blobs import BlobInfo
+from trainshed.ports.blobs import BlobInfo, Upload
 
 # 256 KiB halves the cost of a download against 64 KiB; more gains nothing.
 _PIECE = 256 * 1024
 
 # Bytes of the disk that uploads leave free: the databases beside them need room to delete with.
 RESERVE = 32 * 2**20
-
-# Where content is written before it gets its name: in the root, as a rename works only within one file system.
-_INCOMING = OURS + "incoming"
 
 # A put meets a delete that prunes its folder; to meet this many in a row means that something else is wrong.
 _ATTEMPTS = 100
@@ -42,20 +40,25 @@ class FileBlobs:
     """
 
     def __init__(self, root: Path, *, reserve: int = RESERVE) -> None:
-        """Make the folder if it is missing, and remove what killed processes left. Raises StoreError."""
+        """Make the folder if it is missing, and remove what killed processes left. Raises StoreError.
+
+        reserve: bytes of the disk that uploads leave free.
+        """
         self._root = root
         self._reserve = reserve
+        self._uploads = Uploads(root)
         with _translated(str(root)):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with folder(root, [_INCOMING], create=True) as incoming:
+            with folder(root, [INCOMING], create=True) as incoming:
                 _sweep(incoming)
 
-    def put(self, key: str, content: Iterable[bytes]) -> BlobInfo:
+    def put(self, key: str, content: Iterable[bytes], *, size: int | None = None) -> BlobInfo:
         with self._temporary(key) as (incoming, name, file):
+            with _translated(key):
+                self._check_reserve(file, size or 0)
             for piece in content:  # what it raises is not ours to translate
                 with _translated(key):
-                    self._check_reserve(file)
-                    _write(file, piece)
+                    self._append(file, piece)
             with _translated(key, _WHEN_WRITTEN):
                 os.fsync(file)
                 self._place(incoming, name, names(key))
@@ -80,7 +83,7 @@ class FileBlobs:
     def delete(self, key: str, *, before: datetime | None = None) -> bool:
         *path, name = names(key)
         try:
-            with _translated(key, _WHEN_SOUGHT), folder(self._root, path) as parent:
+            with _translated(key, _WHEN_SOUGHT), removal_lock(self._root), folder(self._root, path) as parent:
                 fcntl.flock(parent, fcntl.LOCK_EX)  # no put places a file between the look and the removal
                 info = _info(key, os.stat(name, dir_fd=parent, follow_symlinks=False))
                 if before is not None and info.modified >= before:
@@ -91,17 +94,49 @@ class FileBlobs:
             prune(self._root, path)  # also after a delete that was killed before this
         return True
 
-    def _check_reserve(self, file: int) -> None:
+    def files(self, folder: str = "") -> Iterator[BlobInfo]:
+        with _translated(folder, _WHEN_SOUGHT):
+            for path, found in walk(self._root, names(folder) if folder else []):
+                yield _info("/".join(path), found)
+
+    def held(self, upload: Upload) -> int:
+        return self._uploads.held(upload)
+
+    def append(self, upload: Upload, start: int, content: Iterable[bytes]) -> int:
+        with folder(self._root, []) as root:
+            self._check_reserve(root, upload.size - start)
+        return self._uploads.append(upload, start, content, self._append)
+
+    def finish(self, upload: Upload, check: Callable[[Iterable[bytes]], None] | None = None) -> BlobInfo:
+        def place(parts: int, name: str, file: int) -> BlobInfo:
+            with _translated(upload.key, _WHEN_WRITTEN):
+                self._place(parts, name, names(upload.key))
+                return _info(upload.key, os.fstat(file))
+
+        return self._uploads.finish(upload, check, place)
+
+    def forget_uploads(self, before: datetime) -> int:
+        return self._uploads.forget(before)
+
+    def link(self, key: str, *, seconds: int, content_type: str, disposition: str) -> None:
+        return None
+
+    def _append(self, file: int, piece: bytes) -> None:
+        self._check_reserve(file)
+        _write(file, piece)
+
+    def _check_reserve(self, file: int, size: int = 0) -> None:
         disk = os.fstatvfs(file)
-        if disk.f_bavail * disk.f_frsize < self._reserve:
-            raise StoreFull(f"less than {self._reserve} bytes are free for {self._root}")
+        free = disk.f_bavail * disk.f_frsize
+        if free - size < self._reserve:
+            raise StoreFull(f"{size} bytes more would leave less than {self._reserve} of the {free} that are free")
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[int, str, int]]:
         """(folder, name, descriptor) of a new file that is gone at the end, unless it was renamed."""
         with ExitStack() as stack:
             with _translated(key):
-                incoming = stack.enter_context(folder(self._root, [_INCOMING], create=True))
+                incoming = stack.enter_context(folder(self._root, [INCOMING], create=True))
                 name, file = _create(incoming)
             try:
                 yield incoming, name, file
