@@ -10,6 +10,7 @@ from trainshed.domain.identity import Identity
 from trainshed.services.accounts import KeyPair
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport.listener import Listener, PortInUseError, check_free
+from trainshed.transport.patience import Watch
 
 PORT_KEYS = {"web": "trainshed.web.port", "api": "apiserver.listen.port", "files": "fileserver.listen.port"}
 _URLS = "services.async_urls_delete.fileserver.url_prefixes"
@@ -70,14 +71,16 @@ def _serve(options: argparse.Namespace) -> Exit:
 
         services.accounts.ensure_admin(prepare)
     fronts = bootstrap.build_fronts(settings, engines, bootstrap.build_apps(engines, services), advertised)
+    watch = Watch(settings.patience_seconds)
     listeners = [
-        Listener(number=number, host=settings.host, port=ports[name], app=fronts[name])
+        Listener(number=number, host=settings.host, port=ports[name], app=fronts[name], watch=watch)
         for number, name in enumerate(ports, start=1)
     ]
     jobs = bootstrap.build_jobs(settings, engines, services)
     stops = {signal.SIGTERM, signal.SIGINT}
     # Blocked in every thread, as they inherit it: one that took the signal would leave the main thread asleep.
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    watch.start()
     for listener in listeners:
         listener.start()
     for job in jobs:
@@ -90,6 +93,7 @@ def _serve(options: argparse.Namespace) -> Exit:
     signal.sigwait(stops)
     for listener in listeners:
         listener.stop()
+    watch.stop()
     for job in jobs:
         job.stop()
     engines.close()

@@ -79,7 +79,7 @@ class Fault(Enum):
     TOO_LARGE = _Row(413, 0, "the request is too large")
     RANGE_NOT_SATISFIABLE = _Row(416, 0, "the file has no such range")
     # Clients repeat a 429 after pauses that grow; a 408, which the first one is, they would not.
-    TOO_SLOW = _Row(429, 0, "the request's body came too slowly; try again")
+    TOO_SLOW = _Row(429, 2, "the request's body came too slowly; try again")
     TOO_MANY_REQUESTS = _Row(429, 1, "too many requests of this address run at once; try again")
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")

@@ -16,6 +16,7 @@ from trainshed.domain.identity import Identity
 from trainshed.testing import process
 from trainshed.transport.files import create_files_app
 from trainshed.transport.listener import Listener
+from trainshed.transport.patience import Watch
 
 HEADERS = {"Authorization": "Bearer measured"}
 
@@ -72,7 +73,9 @@ def free_port() -> int:
 def _main() -> None:
     app = create_files_app(blobs=FileBlobs(Path(sys.argv[1])), authenticate=_authenticate)
     port = free_port()
-    listener = Listener(number=1, host="127.0.0.1", port=port, app=app)
+    watch = Watch()
+    listener = Listener(number=1, host="127.0.0.1", port=port, app=app, watch=watch)
+    watch.start()
     listener.start()
     print(port, flush=True)
     sys.stdin.read()

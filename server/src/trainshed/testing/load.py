@@ -39,11 +39,12 @@ class Refused(Exception):
 
 
 class Caller:
-    """Calls the two listeners of a server, each over one connection."""
+    """Calls the two listeners of a server, each over one connection. source: the address it calls from."""
 
-    def __init__(self, api: str, files: str, authorization: str) -> None:
+    def __init__(self, api: str, files: str, authorization: str, *, source: str = "127.0.0.1") -> None:
         self._api, self._files = (
-            http.client.HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS) for url in (api, files)
+            http.client.HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS, source_address=(source, 0))
+            for url in (api, files)
         )
         self._headers = {"Authorization": authorization}
 
@@ -204,9 +205,9 @@ class Client:
         self._ledger.write(json.dumps(entry) + "\n")
 
 
-def caller_of(server: LiveServer) -> Caller:
+def caller_of(server: LiveServer, *, source: str = "127.0.0.1") -> Caller:
     """One that is logged in."""
-    caller = Caller(server.url("api"), server.url("files"), server.authorization())
+    caller = Caller(server.url("api"), server.url("files"), server.authorization(), source=source)
     caller.log_in()
     return caller
 

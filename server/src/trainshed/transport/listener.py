@@ -21,6 +21,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.transport.envelope import failure
+from trainshed.transport.patience import CONNECTIONS, THREADS, Watch
 
 WsgiApp = Callable[..., Any]
 
@@ -30,11 +31,8 @@ _SocketHolder: Any = _granian.SocketHolder
 _new_scheduler: Any = _futures._new_cbscheduler
 
 _BACKLOG = 1024
-_THREADS = 64  # requests of one listener that run at once; threads come with load and go after IDLE_SECONDS
-_IDLE_SECONDS = 30
-# Connections of one listener, the idle ones too; further ones stay in the backlog. Each takes some 20 KB, so they all have room.
-_CONNECTIONS = 4096
-_FILES = 8 * _CONNECTIONS  # three listeners, a file or database of many requests each
+_IDLE_SECONDS = 30  # of a thread: they come with load, up to THREADS
+_FILES = 8 * CONNECTIONS  # three listeners, a file or database of many requests each
 # A thread waits for its client's bytes. A client that vanished would be waited for for ever: after so many seconds of silence
 # the kernel asks whether it is there, so often and so many times.
 _ASK_AFTER, _ASK_EVERY, _ASK_TIMES = 60, 15, 4
@@ -131,9 +129,10 @@ class _Counted:
 class Listener:
     """One application on one port, served by threads of this process from start() to stop()."""
 
-    def __init__(self, *, number: int, host: str, port: int, app: WsgiApp) -> None:
+    def __init__(self, *, number: int, host: str, port: int, app: WsgiApp, watch: Watch) -> None:
         self._signal = _granian.WorkerSignal()
         self._app = _Counted(app)
+        self._run = watch.guard(port, _callback_wrapper(self._app, {}))
         self._loop = asyncio.new_event_loop()
         self._worker = _WSGIWorker(
             number,
@@ -141,11 +140,11 @@ class Listener:
             None,
             1,
             512,
-            _THREADS,
+            THREADS,
             _IDLE_SECONDS,
-            _CONNECTIONS,
+            CONNECTIONS,
             "1",
-            HTTP1Settings(),
+            HTTP1Settings(header_read_timeout=int(watch.seconds * 1000)),
             None,
             None,
             *_NO_TLS,
@@ -155,7 +154,7 @@ class Listener:
     def start(self) -> None:
         """Accept connections; returns at once."""
         _allow_files()
-        scheduler = _new_scheduler(self._loop, _callback_wrapper(self._app, {}), impl_asyncio=True)
+        scheduler = _new_scheduler(self._loop, self._run, impl_asyncio=True)
         self._worker.serve_mtr(scheduler, self._loop, self._signal)
 
     def stop(self) -> None:
