@@ -1,8 +1,12 @@
 """What every store on SQLite relies on: modes, transactions, schema versions, translated errors."""
 
+import errno
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,11 +43,10 @@ def test_files_are_private(database: Database, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
-def test_pragmas(tmp_path: Path, durable: bool, level: int) -> None:
-    database = Database(tmp_path / "a.db", durable=durable, migrations=SCHEMA)
+def test_pragmas(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db", durable=True, migrations=SCHEMA)
     with database.write() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     database.close()
@@ -127,6 +130,60 @@ def test_threads_take_turns_to_write(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: insert(database, f"{number:03}"), range(100)))
     assert words(database) == [f"{number:03}" for number in range(100)]
+
+
+class Disk:
+    """Syncs as often as it is let, with what had been committed each time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.asked = threading.Semaphore(0)
+        self.free = threading.Semaphore(1)  # of its opening
+        self.synced: list[set[str]] = []
+        self.broken = False
+
+    def sync(self, file: int) -> None:
+        assert os.path.samestat(os.fstat(file), Path(f"{self._path}-wal").stat())
+        if self.broken:
+            raise OSError(errno.EIO, "the disk is broken")
+        self.asked.release()
+        self.free.acquire()
+        os.fdatasync(file)
+        with closing(sqlite3.connect(self._path)) as connection:
+            self.synced.append({text for (text,) in connection.execute("SELECT text FROM word")})
+
+
+def test_a_write_ends_when_it_is_on_the_disk_and_waiting_ones_share_a_sync(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "a.db")
+    database = Database(tmp_path / "a.db", durable=True, migrations=SCHEMA, sync=disk.sync)
+    disk.asked.acquire()
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(insert, database, "first")
+        disk.asked.acquire()
+        others = [pool.submit(insert, database, f"other {number}") for number in range(8)]
+        while len(words(database)) < 9:  # they are committed while the first one syncs
+            pass
+        assert not any(write.done() for write in [first, *others])
+        disk.free.release(9)
+        for write in [first, *others]:
+            write.result(timeout=10)
+    # Of its opening, of the first, and of the others together, but for those that were late to wait.
+    assert len(disk.synced) < 2 + len(others)
+    assert len(disk.synced[-1]) == 9
+    database.close()
+
+
+def test_nothing_is_written_behind_what_did_not_reach_the_disk(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "a.db")
+    disk.free = threading.Semaphore(9)
+    database = Database(tmp_path / "a.db", durable=True, migrations=SCHEMA, sync=disk.sync)
+    disk.broken = True
+    with pytest.raises(StoreError, match="the disk is broken"):
+        insert(database, "a")
+    disk.broken = False
+    with pytest.raises(StoreError, match="the disk is broken"):
+        insert(database, "b")
+    database.close()
 
 
 def test_many_may_create_the_file_together(tmp_path: Path) -> None:

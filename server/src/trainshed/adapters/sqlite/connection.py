@@ -20,6 +20,9 @@ _MMAP_BYTES = 128 * 2**20  # large blobs are read without a copy; address space,
 RESERVE = 32 * 2**20  # bytes of the disk that are kept for deleting: even that has to write
 _WAL_BYTES = 64 * 2**20  # what a burst may leave in the write-ahead log after a checkpoint
 
+Sync = Callable[[int], None]
+_SYNC: Sync = getattr(os, "fdatasync", os.fsync)  # macOS has but the latter
+
 _FULL = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,  # quota, or a limit on the size of a file
@@ -67,13 +70,51 @@ def _create(path: Path) -> None:
         raise (StoreFull if full else StoreError)(f"{path}: {error.strerror}") from error
 
 
+class _Syncs:
+    """Brings what was committed to the disk; those who come while one is at it share the next round.
+
+    A commit of SQLite's own waits for the disk with the file locked, so that as many writers as come wait one by one.
+    """
+
+    def __init__(self, path: Path, sync: Sync) -> None:
+        self._path = path
+        self._sync = sync
+        self._file = os.open(path, os.O_RDONLY)
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._refusal = ""
+
+    def sync(self) -> None:
+        """Return when everything that was written before is on the disk. Raises StoreError, for good after a failure."""
+        begun = self._begun
+        with self._lock:
+            if self._refusal:
+                raise StoreError(self._refusal)
+            if self._begun > begun:
+                return  # one that began after this call did its work
+            self._begun += 1
+            try:
+                self._sync(self._file)
+            except OSError as error:
+                # The kernel gave up what it could not write and says so but once: what is written from now on may stand
+                # behind a hole.
+                self._refusal = f"{self._path} did not reach the disk: {error.strerror}; start the server anew"
+                raise StoreError(self._refusal) from error
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._lock:
+            self._refusal = f"{self._path} is closed"
+            os.close(self._file)
+
+
 class Database:
     """A database file that threads and processes share. Open it after a fork, never before.
 
     path: the file; made with mode 0600 when missing, its folder must be there. durable: a commit survives the loss of
     power, not only of the process. reserve: bytes; when less is free on the disk, only what frees space may be written.
     migrations: the schema's versions, oldest first; append, never edit. prepare: called with every new connection, to
-    define functions and collations.
+    define functions and collations. sync: brings what was written to an open file to the disk.
     """
 
     def __init__(
@@ -84,19 +125,25 @@ class Database:
         reserve: int = RESERVE,
         migrations: Sequence[Migration] = (),
         prepare: Callable[[sqlite3.Connection], object] = lambda connection: None,
+        sync: Sync = _SYNC,
     ) -> None:
         self._path = path
-        self._synchronous = "FULL" if durable else "NORMAL"
         self._reserve = reserve
         self._prepare = prepare
         self._idle: deque[sqlite3.Connection] = deque()
         self._lock = threading.RLock()
         self._closed = False
+        self._syncs: _Syncs | None = None
         with translated():
             _create(path)
             self._writer = self._open()
             try:
                 self._migrate(migrations)
+                if durable:
+                    self._syncs = _Syncs(
+                        Path(f"{path}-wal"), sync
+                    )  # the log is there from the first transaction to the last
+                    self._syncs.sync()
             except BaseException:
                 self._writer.close()
                 raise
@@ -118,6 +165,7 @@ class Database:
         """The writing connection, in a transaction that commits at the block's end and is undone by an exception.
 
         One block at a time in all processes. Inside it, read through this connection: read() sees the state before.
+        Others see what was written a moment before this returns, which is when it has reached the disk.
         freeing: the block makes room, so it may use the reserve.
         """
         if not freeing:
@@ -131,12 +179,16 @@ class Database:
             except BaseException:
                 connection.rollback()  # does nothing when SQLite did it by itself, as on a full disk
                 raise
+        if self._syncs:
+            self._syncs.sync()
 
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when their block ends."""
         with translated(), self._lock:
             self._closed = True
             self._writer.close()
+            if self._syncs:
+                self._syncs.close()
             self._drain()
 
     def check_reserve(self) -> None:
@@ -150,7 +202,8 @@ class Database:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=256)
         try:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            # So that the log is on the disk before it is brought into the file; what is durable syncs it more often.
+            connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
             connection.execute("PRAGMA secure_delete = FAST")  # some builds wipe every freed page: slow
