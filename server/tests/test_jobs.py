@@ -51,6 +51,22 @@ def test_a_long_job_stays_with_its_process(api: ApiClient, engines: Engines) -> 
     assert done[-1] == "second"
 
 
+def test_a_clock_that_is_set_back_by_a_day_costs_a_round(api: ApiClient, engines: Engines) -> None:
+    done: list[bool] = []
+
+    def step() -> bool:
+        done.append(True)
+        return False
+
+    job = Periodic("job", step, seconds=_INTERVAL, cache=engines.cache)
+    job.turn()
+    api.move_clock(-86_400)
+    for _ in range(2):
+        api.move_clock(_INTERVAL)
+        job.turn()
+    assert len(done) == 2
+
+
 @pytest.mark.parametrize("error", [StoreFull("no space"), OSError("a bug"), KeyError("another")])
 def test_a_failure_is_logged_once_and_tried_again(
     api: ApiClient, engines: Engines, caplog: pytest.LogCaptureFixture, error: Exception

@@ -7,7 +7,8 @@ class Cache(Protocol):
     """Keys with values that end by themselves: scroll positions, revoked tokens, leases, heartbeats.
 
     Seen by every process of the deployment. Atomic by call. Safe from any thread. A value may vanish early only when the
-    engine is lost as a whole. ttl is in seconds. Errors: StoreError.
+    engine is lost as a whole. ttl is in seconds; when the clock is set back, what is there lasts no longer for it once
+    anything is written. Errors: StoreError.
     """
 
     def get(self, key: str) -> bytes | None:

@@ -49,6 +49,24 @@ class CacheConformance:
         assert cache.add("lease", b"second", ttl=10)
         assert cache.get("lease") == b"second"
 
+    def test_a_clock_that_is_set_back_prolongs_no_lease(self, cache: Cache, clock: FakeClock) -> None:
+        cache.add("lease", b"", ttl=300)
+        clock.advance(100)
+        cache.set("other", b"", ttl=10)
+        clock.advance(-86_400)
+        assert not cache.add("lease", b"", ttl=300)
+        clock.advance(199)
+        assert not cache.add("lease", b"", ttl=300)
+        clock.advance(1)
+        assert cache.add("lease", b"", ttl=300)
+
+    def test_a_clock_that_is_set_back_ends_nothing_early(self, cache: Cache, clock: FakeClock) -> None:
+        cache.set("revoked", b"", ttl=1000)
+        clock.advance(-86_400)
+        cache.set("other", b"", ttl=10)
+        clock.advance(999)
+        assert cache.get("revoked") == b""
+
     def test_delete_frees_the_key(self, cache: Cache) -> None:
         cache.set("key", b"value", ttl=10)
         cache.delete("key")

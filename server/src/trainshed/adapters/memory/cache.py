@@ -11,6 +11,7 @@ class MemoryCache:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: dict[str, tuple[bytes, float]] = {}
+        self._latest = 0.0
         self._lock = Lock()
 
     def get(self, key: str) -> bytes | None:
@@ -43,4 +44,5 @@ class MemoryCache:
 
     def _purge(self) -> None:
         now = self._now()
-        self._entries = {key: entry for key, entry in self._entries.items() if entry[1] > now}
+        back, self._latest = max(self._latest - now, 0.0), now
+        self._entries = {key: (value, end - back) for key, (value, end) in self._entries.items() if end - back > now}

@@ -11,6 +11,7 @@ _MIGRATIONS = (
         "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, ends REAL NOT NULL) WITHOUT ROWID",
         "CREATE INDEX entries_by_end ON entries (ends)",
     ),
+    ("CREATE TABLE clock (latest REAL NOT NULL)", "INSERT INTO clock VALUES (0)"),
 )
 _PUT = "INSERT OR REPLACE INTO entries (key, value, ends) VALUES (?, ?, ?)"
 
@@ -50,8 +51,15 @@ class SqliteCache:
         self._database.close()
 
     def _purge(self, connection: sqlite3.Connection) -> float:
-        """Remove what has ended, by its index; return the present time."""
+        """Remove what has ended, by its index; return the present time.
+
+        A clock that went back since the write before takes the ends with it: a lease would be held for as long as it went.
+        """
         now = self._now()
+        (latest,) = connection.execute("SELECT latest FROM clock").fetchone()
+        if now < latest:
+            connection.execute("UPDATE entries SET ends = ends - ?", (latest - now,))
+        connection.execute("UPDATE clock SET latest = ?", (now,))
         connection.execute("DELETE FROM entries WHERE ends <= ?", (now,))
         return now
 
