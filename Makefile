@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST_TMP := $(firstword $(wildcard /dev/shm) /tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports docs docs-check test test-faults test-fuzz test-sdk test-image test-all soak lock bench wheel
+.PHONY: help check format lint types imports docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock bench wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -46,13 +46,16 @@ test-fuzz: ## a live server under made-up calls of every endpoint and under host
 test-sdk: ## the real clearml client and agent against live servers (they mostly wait for each other)
 	$(BIN)/pytest -m sdk -n 4
 
+test-proxies: ## the client through nginx and HAProxy, set up as docs/addresses.md says (without them: skipped)
+	$(BIN)/pytest -m proxies -n 2 --dist loadgroup
+
 test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
 	$(BIN)/pytest -p no:cacheprovider -m image
 
 soak: ## the fault tests in full, and long searches for a counterexample
-	TRAINSHED_SOAK=1 $(BIN)/pytest -m "faults or fuzz or not (sdk or image)" -k "faults or fuzz or kill or agree or any_calls" server/tests
+	TRAINSHED_SOAK=1 $(BIN)/pytest -m "faults or fuzz or not (sdk or image or proxies)" -k "faults or fuzz or kill or agree or any_calls" server/tests
 
-test-all: check test-faults test-fuzz test-sdk test-image ## everything
+test-all: check test-faults test-fuzz test-sdk test-proxies test-image ## everything
 
 lock: ## pin versions and hashes again
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -75,6 +75,20 @@ def test_what_the_operator_says_wins() -> None:
     assert advertised(**said).prefixes() == {"web": "", "api": "", "files": "/x/files"}
 
 
+def test_the_rest_follows_from_what_is_said_of_the_web() -> None:
+    assert " ".join(advertised(web="https://app.shed.example").urls()) == THREE_LABELS
+    assert " ".join(advertised(web="https://shed.example").urls()) == ONE_ADDRESS
+    below = advertised(web="https://shed.example/p")
+    assert " ".join(below.urls()) == UNDER_A_PATH
+    assert below.prefixes() == {"web": "/p", "api": "/p/api", "files": "/p/files"}
+    assert "https://shed.example/p/files" in below.own_files()
+    assert advertised(web="https://app.h", files="https://f.h").urls() == (
+        "https://app.h",
+        "https://api.h",
+        "https://f.h",
+    )
+
+
 def test_without_a_request() -> None:
     assert advertised("127.0.0.1").urls() == Urls(
         "http://localhost:8080", "http://localhost:8008", "http://localhost:8081"

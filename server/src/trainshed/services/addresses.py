@@ -29,9 +29,9 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?
 class Addresses:
     """What the operator says of the addresses.
 
-    web, api, files: the urls that people and clients are told; empty: worked out. The path of one is taken off requests that
-    come with it. prefix: a path under which all three are offered, as /prefix, /prefix/api and /prefix/files. None ends with
-    a slash.
+    web, api, files: the urls that people and clients are told, without a slash at the end; empty: worked out, from that of
+    web if there is one. The path of one is taken off requests that come with it. prefix: a path under which all three are
+    offered, as /prefix, /prefix/api and /prefix/files.
     trusted_proxies: networks (10.0.0.0/8) or addresses whose word on the caller is believed. forwarded: the header in which
     they give it; one only, as a proxy passes on as it came what it does not write itself.
     hosts: names that requests may come to, besides those of the urls; *.name for all below it. any_host: whether they may
@@ -134,32 +134,30 @@ class Advertised:
         if parts is None:
             return self.urls()
         name, port = parts
-        label, _, domain = name.partition(".")
-        if label in LABELS and domain and not prefix:
-            end = domain if port is None else f"{domain}:{port}"
-            return self._explicit_or(Urls(*(f"{origin.scheme}://{label}.{end}" for label in LABELS)))
+        if not prefix and (labelled := _labelled(origin.scheme, name, port)):
+            return self._explicit_or(labelled)
         elsewhere = listener == "web" and (port or _STANDARD_PORT[origin.scheme]) != self._port("web")
         if prefix or origin.prefix or elsewhere:  # somebody stands before it, who may let nobody to the other ports
             base = _url(origin.scheme, name, port or _STANDARD_PORT[origin.scheme]) + prefix
-            return self._explicit_or(Urls(*(base + BELOW[each] for each in LISTENERS)))
+            return self._explicit_or(_below(base))
         return self._explicit_or(self._beside(origin.scheme, name, ""))
 
     def prefixes(self) -> dict[str, str]:
         """Listener -> the path that comes before its own in a url; "" for none."""
+        prefix = self.addresses.prefix
+        none = _below(prefix) if prefix else Urls("", "", "")
         return {
-            name: urlsplit(getattr(self.addresses, name)).path
-            or (self.addresses.prefix + BELOW[name] if self.addresses.prefix else "")
-            for name in LISTENERS
+            name: urlsplit(url).path or other for name, url, other in zip(LISTENERS, self._said(), none, strict=True)
         }
 
     def own_files(self) -> tuple[str, ...]:
         """Every url that is known to lead to the file server."""
         names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", _bracketed(self.host), socket.gethostname()))
-        told = (self.addresses.files, *self.files_urls)
+        said = self._said()
         web = [f"{scheme}://{name}:{self._port('web')}" for name in names for scheme in _STANDARD_PORT]
-        web += [self.addresses.web] if self.addresses.web else []
+        web += [said.web] if said.web else []
         return (
-            *(url for url in told if url),
+            *(url for url in (said.files, *self.files_urls) if url),
             *(f"{scheme}://{name}:{self._port('files')}" for name in names for scheme in _STANDARD_PORT),
             *(f"{base}{path}" for base in web for path in {"/files", f"{self.addresses.prefix}/files"}),
         )
@@ -183,7 +181,7 @@ class Advertised:
 
     def _hosts(self) -> Iterator[str]:
         yield from self.addresses.hosts
-        for url in (*(getattr(self.addresses, name) for name in LISTENERS), *self.files_urls):
+        for url in (*self._said(), *self.files_urls):
             if url and (parts := split_host(urlsplit(url).netloc)):
                 yield parts[0]
 
@@ -193,12 +191,35 @@ class Advertised:
     def _beside(self, scheme: str, name: str, prefix: str) -> Urls:
         """Three ports of one name; under a prefix all of it is at the first."""
         if prefix:
-            base = _url(scheme, name, self._port("web")) + prefix
-            return Urls(*(base + BELOW[listener] for listener in LISTENERS))
+            return _below(_url(scheme, name, self._port("web")) + prefix)
         return Urls(*(_url(scheme, name, self._port(listener)) for listener in LISTENERS))
 
     def _explicit_or(self, urls: Urls) -> Urls:
-        return Urls(*(getattr(self.addresses, n) or url for n, url in zip(LISTENERS, urls, strict=True)))
+        return Urls(*(said or url for said, url in zip(self._said(), urls, strict=True)))
+
+    def _said(self) -> Urls:
+        """What is configured, and what follows from it; "" for the rest."""
+        said = Urls(self.addresses.web, self.addresses.api, self.addresses.files)
+        if not said.web:
+            return said
+        parts = urlsplit(said.web)
+        name, port = split_host(parts.netloc) or ("", None)
+        rest = (not parts.path and _labelled(parts.scheme, name, port)) or _below(said.web)
+        return Urls(*(url or other for url, other in zip(said, rest, strict=True)))
+
+
+def _below(base: str) -> Urls:
+    """One address for all three: the web listener has them all."""
+    return Urls(*(base + BELOW[listener] for listener in LISTENERS))
+
+
+def _labelled(scheme: str, name: str, port: int | None) -> Urls | None:
+    """The same name with each label, if it has one of them."""
+    label, _, domain = name.partition(".")
+    if label not in LABELS or not domain:
+        return None
+    end = domain if port is None else f"{domain}:{port}"
+    return Urls(*(f"{scheme}://{label}.{end}" for label in LABELS))
 
 
 def _url(scheme: str, name: str, port: int) -> str:
