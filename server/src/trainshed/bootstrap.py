@@ -12,11 +12,17 @@ from pathlib import Path
 import flask
 
 from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.files.restoring import RESTORING, FolderTarget
+from trainshed.adapters.files.snapshots import FolderSource
+from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.files.switch import Switch
 from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
+from trainshed.ports.backups import Damaged, Source
+from trainshed.adapters.sqlite.snapshots import SqliteSource
+from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import Fault, StoreError
 from trainshed.domain.identity import Identity
@@ -65,6 +71,8 @@ from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
 
+DATABASES = ("documents.db", "events.db", "cache.db")  # in the data folder
+
 _FILES_SECONDS = 60.0  # between two looks for files to delete
 _RETENTION_SECONDS = 3600.0  # between two looks for what is too old: days are what it counts in
 _LONGEST_STEP = 300.0  # seconds for a step of a job; then another process takes the first one for dead
@@ -93,6 +101,8 @@ def open_engines(settings: Settings) -> Engines:
     """The embedded engines in the data directory, which is made when it is missing. Raises OSError, StoreError."""
     root = settings.data_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (root / RESTORING).exists():
+        raise StoreError("a restore was cut and left a part of it: restore again")
     clock = SystemClock()
     return Engines(
         documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
@@ -101,6 +111,56 @@ def open_engines(settings: Settings) -> Engines:
         blobs=FileBlobs(root / "files"),
         clock=clock,
     )
+
+
+def backup_sources(data_dir: Path, scratch: Path) -> tuple[Source, ...]:
+    """What a backup of the embedded engines consists of. scratch: a folder with room for a copy of the largest database.
+
+    The order in which they are held is that in which the server itself takes their locks.
+    """
+    return (
+        FolderSource(data_dir / "files", "files"),
+        FolderSource(data_dir / "secrets", "secrets"),
+        *(SqliteSource(data_dir / name, scratch) for name in DATABASES),
+    )
+
+
+def system_clock() -> Clock:
+    """Of this machine."""
+    return SystemClock()
+
+
+def backup_folder(place: Path) -> FolderVault:
+    """Where many backups are kept."""
+    return FolderVault(place)
+
+
+def backup_archive(place: Path) -> TarReader:
+    """A file with one backup. Raises Damaged."""
+    return TarReader(place)
+
+
+def backup_archive_writer(place: Path) -> TarWriter:
+    """A new file for one backup."""
+    return TarWriter(place)
+
+
+def restore_target(data_dir: Path) -> FolderTarget:
+    """A data folder to be filled from a backup."""
+    return FolderTarget(data_dir)
+
+
+def prepare_restored(folder: Path) -> None:
+    """Bring restored databases to the form of this release. Raises StoreError for those of a newer one."""
+    for name in DATABASES:
+        if not (folder / name).exists():
+            raise Damaged(f"the backup has no {name}")
+    open_engines(Settings(data_dir=folder)).close()
+
+
+def in_use(data_dir: Path) -> bool:
+    """Whether a process has databases of the data folder open."""
+    return any(database_in_use(data_dir / name) for name in DATABASES)
 
 
 def build_services(
