@@ -86,7 +86,7 @@ def test_a_failure_is_logged_once_and_tried_again(
             job.turn()
             api.move_clock(15)
         messages = [record.getMessage() for record in caplog.records]
-    said = "a job failed; it is tried again every 15 seconds"
+    said = f"a job failed ({error}); it is tried again every 15 seconds"
     assert messages == [said, "a job works again", said]
 
 

@@ -24,7 +24,7 @@ from trainshed.ports.backups import Damaged, Source
 from trainshed.adapters.sqlite.snapshots import SqliteSource
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.clock import SystemClock
-from trainshed.domain.errors import Fault, StoreError
+from trainshed.domain.errors import Fault, StoreError, StoreFull
 from trainshed.domain.identity import Identity
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
@@ -356,9 +356,10 @@ class Periodic:
         try:
             if self._cache.add(self._lease, b"", _LONGEST_STEP):
                 self._work()
-        except Exception:  # the edge of a thread: without it nobody would do the job any more
-            if not self._failing:  # a full disk, say: it may last
-                log.exception("%s failed; it is tried again every %g seconds", self._name, self._seconds)
+        except Exception as error:  # the edge of a thread: without it nobody would do the job any more
+            if not self._failing:  # a full disk, say: it may last, and where it happened says nothing more
+                said = "%s failed (%s); it is tried again every %g seconds"
+                log.error(said, self._name, error, self._seconds, exc_info=not isinstance(error, StoreFull))
             self._failing = True
 
     def _work(self) -> None:

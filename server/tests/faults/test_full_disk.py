@@ -1,6 +1,8 @@
 """A disk that fills up and empties again: writing is refused in clear words, reading and deleting go on, writing comes back."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trainshed.cli import Exit
 from trainshed.testing.disk import Disk, disk
 from trainshed.testing.live import LiveServer, assert_whole
 from trainshed.testing.load import LOW_DISK_SPACE, Caller, Refused, caller_of, check, clients, report
@@ -113,16 +116,35 @@ def test_it_fills_and_empties_under_load(server: LiveServer, room: Disk, tmp_pat
             assert all(check(caller, ledger) for ledger in ledgers)
 
 
-def test_a_start_with_little_room(server: LiveServer, room: Disk) -> None:
+@pytest.mark.parametrize(
+    ("leave", "how"), [(0, signal.SIGTERM), (MIB, signal.SIGKILL)], ids=["nothing, stopped", "a little, killed"]
+)
+def test_a_start_with_little_room(server: LiveServer, room: Disk, leave: int, how: signal.Signals) -> None:
     """It serves what there is, and writes as soon as there is room: nobody starts it again."""
     with closing(caller_of(server)) as caller:
         task = new_task(caller)
-    server.stop(signal.SIGKILL)
-    with room.filled(MIB):
+        caller.file("PUT", "/kept", b"content")
+    server.stop(how)
+    with room.filled(leave):
         server.start()
         with closing(caller_of(server)) as caller:
             assert caller.call("tasks.get_by_id", task=task)["task"]["id"] == task
+            assert caller.file("GET", "/kept") == b"content"
             assert refused(lambda: new_task(caller)) == LOW_DISK_SPACE
-            caller.call("tasks.delete", task=task, force=True)
+            if leave:
+                caller.call("tasks.delete", task=task, force=True)
     with closing(caller_of(server)) as caller:
         new_task(caller)
+
+
+def test_a_first_start_without_room(room: Disk) -> None:
+    """Refused in one line, and nothing is left that a later start would stumble over."""
+    live = LiveServer(room.path / "data")
+    flags = [f"--{name}-port={port}" for name, port in live.ports.items()]
+    command = [sys.executable, "-m", "trainshed", "serve", f"--data-dir={live.data}", *flags]
+    with room.filled(0):
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == Exit.NO_SPACE
+    assert ended.stderr.startswith(f"trainshed: no space is left for {live.data}\n")
+    live.start()
+    assert live.stop() == 0

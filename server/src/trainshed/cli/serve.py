@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+from contextlib import suppress
 
 from trainshed import bootstrap
 from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store
@@ -86,10 +87,11 @@ def _serve(options: argparse.Namespace) -> Exit:
     for job in jobs:
         job.start()
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - only compared
-    for name, port in ports.items():
-        print(f"{name:5}  http://{shown}:{port}", flush=True)
-    if credentials.exists():
-        print(f"keys   {credentials}", flush=True)
+    with suppress(OSError):  # its output may go to a full disk, which is no reason to end
+        for name, port in ports.items():
+            print(f"{name:5}  http://{shown}:{port}", flush=True)
+        if credentials.exists():
+            print(f"keys   {credentials}", flush=True)
     signal.sigwait(stops)
     for listener in listeners:
         listener.stop()
