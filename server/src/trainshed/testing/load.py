@@ -202,7 +202,7 @@ class Client:
         return {"op": "report", "first": first}, lambda: self._caller.post("events.add_batch", report(task, first))
 
     def _note(self, entry: Json) -> None:
-        self._ledger.write(json.dumps(entry) + "\n")
+        self._ledger.write(json.dumps({**entry, "at": time.time()}) + "\n")
 
 
 def caller_of(server: LiveServer, *, source: str = "127.0.0.1") -> Caller:
@@ -234,13 +234,18 @@ def clients(server: LiveServer, folder: Path, *, turn: int, count: int = 4) -> I
             client.wait()
 
 
-def check(caller: Caller, ledger: Path) -> int:
-    """Hold a server against a ledger; return how many calls were acknowledged. AssertionError says what is lost."""
+def check(caller: Caller, ledger: Path, *, until: float | None = None) -> int:
+    """Hold a server against a ledger; return how many calls were acknowledged. AssertionError says what is lost.
+
+    until: the moment (Unix time) that the server is a copy of: what was asked for later is not looked at.
+    """
     states: dict[str, State] = {}
     asked: dict[str, Json] = {}
     acknowledged = 0
     for line in ledger.read_text().splitlines():
         entry = json.loads(line)
+        if until is not None and entry["at"] > until:
+            break
         task = entry["task"]
         if entry["state"] == "asked":
             asked[task] = entry
