@@ -51,6 +51,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.relocation import Relocation
 from trainshed.services.reports import Reports
 from trainshed.services.retention import FOREVER, Keep, Retention
 from trainshed.services.serving import Serving
@@ -232,6 +233,7 @@ def build_services(
             documents=documents, events=events, projects=projects, queues=queues, files=files
         ),
         file_deletion=files,
+        relocation=Relocation(documents=documents, events=events, files=files),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks, files=files),
         task_queueing=queueing,

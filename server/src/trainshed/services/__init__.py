@@ -19,6 +19,7 @@ from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
+from trainshed.services.relocation import Relocation
 from trainshed.services.reports import Reports
 from trainshed.services.retention import Retention
 from trainshed.services.serving import Serving
@@ -51,6 +52,7 @@ class Services:
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
     file_deletion: FileDeletion
+    relocation: Relocation
     reports: Reports
     pipelines: Pipelines
     organization: Organization
