@@ -15,7 +15,7 @@ from typing import Any
 
 from trainshed.domain.errors import Fault
 from trainshed.domain.identity import Role
-from trainshed.settings.keys import FILES, FIXED, IGNORED, KEYS, Key
+from trainshed.settings.keys import ALIASES, FILES, FIXED, IGNORED, KEYS, Key
 from trainshed.settings.loading import default_of
 from trainshed.transport.openapi import document
 
@@ -92,6 +92,8 @@ def configuration() -> str:
             lines += [_key(key) for key in keys]
     lines += ["", "## Variables", "", "`TRAINS_` or `CLEARML_` may stand before each; the latter wins.", ""]
     lines += ["| variable | sets |", "| --- | --- |", *(f"| `{name}` | `{path}` |" for name, path in FIXED.items())]
+    lines += ["", "## Other names", "", "| also | for |", "| --- | --- |"]
+    lines += [f"| `{name}` | `{path}` |" for name, path in ALIASES.items()]
     lines += ["", "## Known, without effect", "", "Keys of other servers; with each goes all that stands below it.", ""]
     lines += ["| key | why not |", "| --- | --- |", *(f"| `{one.path}` | {one.reason} |" for one in IGNORED)]
     return "\n".join(lines) + "\n"

@@ -40,9 +40,10 @@ from trainshed.services.census import Census
 from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
-from trainshed.services.file_deletion import FileDeletion
+from trainshed.services.file_deletion import RETRIES, FileDeletion, Retries
 from trainshed.services.filing import Filing
 from trainshed.services.history import History
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.models import Models
 from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
@@ -171,6 +172,8 @@ def build_services(
     files_addresses: Sequence[str] = (),
     silence: int = SILENCE,
     keep: Keep = FOREVER,
+    limits: Limits = LIMITS,
+    retries: Retries = RETRIES,
 ) -> Services:
     """The use cases over the engines.
 
@@ -178,24 +181,29 @@ def build_services(
     """
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     announcement = Announcement(version.text(version.API), version.SERVER)
-    projects = Projects(documents=documents, cache=cache, clock=clock)
+    projects = Projects(documents=documents, cache=cache, clock=clock, limits=limits)
     history = History(events=events, cache=cache, clock=clock)
-    queues = Queues(documents=documents, cache=cache, clock=clock, history=history)
+    queues = Queues(documents=documents, cache=cache, clock=clock, history=history, limits=limits)
     files = FileDeletion(
-        documents=documents, events=events, blobs=engines.blobs, clock=clock, addresses=files_addresses
+        documents=documents, events=events, blobs=engines.blobs, clock=clock, addresses=files_addresses, retries=retries
     )
-    tasks = Tasks(documents=documents, events=events, clock=clock, projects=projects, queues=queues, files=files)
-    workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks)
+    tasks = Tasks(
+        documents=documents, events=events, clock=clock, projects=projects, queues=queues, files=files, limits=limits
+    )
+    workers = Workers(documents=documents, clock=clock, history=history, tasks=tasks, limits=limits)
     models = Models(documents=documents, events=events, clock=clock, projects=projects, tasks=tasks)
     task_catalog, model_catalog = (
-        Catalog(documents=documents, cache=cache, projects=projects, entity=entity, references=references)
+        Catalog(
+            documents=documents, cache=cache, projects=projects, entity=entity, references=references, limits=limits
+        )
         for entity, references in ((listing.TASKS, joins.TASKS), (listing.MODELS, joins.MODELS))
     )
     cloning = Cloning(tasks=tasks, projects=projects)
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
-    log_of_events = EventLog(documents=documents, events=events, cache=cache, clock=clock)
+    log_of_events = EventLog(documents=documents, events=events, cache=cache, clock=clock, limits=limits)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(
+        limits=limits,
         accounts=Accounts(
             documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
         ),
@@ -222,13 +230,15 @@ def build_services(
             public=Fault.NO_WRITE_PERMISSION,
         ),
         storage=Storage(documents=documents, clock=clock),
-        users=Users(documents=documents, cache=cache, clock=clock, projects=projects),
+        users=Users(documents=documents, cache=cache, clock=clock, projects=projects, limits=limits),
         projects=projects,
         project_stats=project_stats,
         project_tree=ProjectTree(documents=documents, projects=projects),
-        organization=Organization(cache=cache, project_stats=project_stats, tasks=task_catalog, models=model_catalog),
+        organization=Organization(
+            cache=cache, project_stats=project_stats, tasks=task_catalog, models=model_catalog, limits=limits
+        ),
         pipelines=Pipelines(documents=documents, projects=projects, tasks=tasks, cloning=cloning, queueing=queueing),
-        reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks),
+        reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks, limits=limits),
         project_deletion=ProjectDeletion(
             documents=documents, events=events, projects=projects, queues=queues, files=files
         ),
@@ -245,7 +255,20 @@ def build_services(
         retention=Retention(documents=documents, events=events, clock=clock, files=files, keep=keep),
         queues=queues,
         workers=workers,
-        serving=Serving(documents=documents, clock=clock, history=history),
+        serving=Serving(documents=documents, clock=clock, history=history, limits=limits),
+    )
+
+
+def configured_services(settings: Settings, engines: Engines) -> Services:
+    """The use cases of a server that is set up so. Raises OSError."""
+    return build_services(
+        engines,
+        token_secret=settings.token_secret.encode() or secret(settings.data_dir, "token"),
+        files_addresses=advertised(settings).own_files(),
+        silence=settings.silence_seconds,
+        keep=settings.keep,
+        limits=settings.limits,
+        retries=settings.files_retries,
     )
 
 
@@ -393,15 +416,17 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
         services.events.settle()
         return False
 
-    watchdog = [Periodic("watchdog", services.watchdog.look, seconds=settings.watchdog_seconds, cache=cache)]
-    return (
+    jobs = [
         # Each process for itself, so the lease is its own.
         Periodic("settling", settle, seconds=_SETTLE_SECONDS, cache=MemoryCache(engines.clock)),
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
-        Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache),
         Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),
-        *(watchdog if settings.watchdog else ()),
-    )
+    ]
+    if settings.files_deletion:
+        jobs.append(Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache))
+    if settings.watchdog:
+        jobs.append(Periodic("watchdog", services.watchdog.look, seconds=settings.watchdog_seconds, cache=cache))
+    return tuple(jobs)
 
 
 def advertised(settings: Settings) -> Advertised:

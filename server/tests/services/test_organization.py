@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from trainshed.testing.api import ApiClient, Json
+from trainshed.bootstrap import Engines
+from trainshed.services.limits import Limits
+from trainshed.testing.api import ApiClient, Json, serve
 
 
 def project(api: ApiClient, name: str, **fields: Any) -> str:
@@ -65,8 +67,8 @@ def download(api: ApiClient, **arguments: Any) -> list[list[str]]:
     return list(csv.reader(io.StringIO(reply.text)))
 
 
-def test_a_table_of_a_listing(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainshed.services.organization._PIECE", 2)
+def test_a_table_of_a_listing(engines: Engines) -> None:
+    api = serve(engines, limits=Limits(table_batch=2))
     top = project(api, "top")
     for number in range(5):
         task(api, project=top, name=f"task {number}, quoted", tags=["a", "b"])

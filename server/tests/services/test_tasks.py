@@ -7,7 +7,7 @@ import pytest
 
 from trainshed.bootstrap import Engines
 from trainshed.domain.status import Status, may_change
-from trainshed.services.tasks import WORKER_TIMEOUT
+from trainshed.services.limits import LIMITS
 from trainshed.testing.api import ApiClient, Json
 
 ODD_KEYS = ["a.b", "$set", "a/b", 'quo"ted', "it's", "%2E", "__$any", "", " ", "é☃🚂", "a\\b", "x\ty", "-minus", "*"]
@@ -318,8 +318,8 @@ def test_a_ping_is_a_sign_of_life_and_no_change(api: ApiClient) -> None:
     [
         (None, {}, False, "stopped", "by hand"),
         (0, {}, False, "in_progress", "stopping"),
-        (WORKER_TIMEOUT - 1, {}, False, "in_progress", "stopping"),
-        (WORKER_TIMEOUT, {}, False, "stopped", "by hand"),
+        (LIMITS.task_worker - 1, {}, False, "in_progress", "stopping"),
+        (LIMITS.task_worker, {}, False, "stopped", "by hand"),
         (0, {}, True, "stopped", "by hand"),
         (0, {"system_tags": ["development"]}, False, "stopped", "by hand"),
         (0, {"status": "queued"}, False, "stopped", "by hand"),

@@ -8,7 +8,7 @@ import pytest
 
 from trainshed.settings import Settings
 from trainshed.settings.forms import MASK
-from trainshed.settings.keys import FILES, FIXED, IGNORED, KEYS, Key
+from trainshed.settings.keys import ALIASES, BY_PATH, FILES, FIXED, IGNORED, KEYS, Key
 from trainshed.settings.loading import default_of, load
 
 
@@ -19,8 +19,9 @@ def ids(key: Key) -> str:
 def test_each_key_is_there_once_and_in_a_file() -> None:
     paths = [key.path for key in KEYS]
     assert len(set(paths)) == len(paths)
-    assert {path.partition(".")[0] for path in (*paths, *(one.path for one in IGNORED))} <= set(FILES)
+    assert {path.partition(".")[0] for path in (*paths, *ALIASES, *(one.path for one in IGNORED))} <= set(FILES)
     assert all(path == path.lower() for path in paths), "variables are lower-cased"
+    assert set(ALIASES.values()) <= set(BY_PATH)
     assert set(FIXED) == {name.upper() for name in FIXED}
 
 

@@ -119,8 +119,9 @@ def services(folder: Path, keep: Keep = FOREVER) -> Iterator[Services]:
     ran_in(folder)
     with store(folder):
         become_owner(folder)
-        engines = bootstrap.open_engines(Settings(data_dir=folder))
-        yield bootstrap.build_services(engines, token_secret=bootstrap.secret(folder, "token"), keep=keep)
+        settings = Settings(data_dir=folder, keep=keep)
+        engines = bootstrap.open_engines(settings)
+        yield bootstrap.configured_services(settings, engines)
         engines.close()
 
 

@@ -58,13 +58,7 @@ def _serve(options: argparse.Namespace) -> Exit:
     credentials = settings.data_dir / "secrets" / "first-credentials"
     with store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
-        services = bootstrap.build_services(
-            engines,
-            token_secret=bootstrap.secret(settings.data_dir, "token"),
-            files_addresses=advertised.own_files(),
-            silence=settings.silence_seconds,
-            keep=settings.keep,
-        )
+        services = bootstrap.configured_services(settings, engines)
 
         def prepare(user: str, first: KeyPair) -> None:
             services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is

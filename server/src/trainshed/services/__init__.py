@@ -11,6 +11,7 @@ from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.file_deletion import FileDeletion
 from trainshed.services.filing import Filing
+from trainshed.services.limits import Limits
 from trainshed.services.models import Models
 from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
@@ -36,6 +37,7 @@ from trainshed.services.workers import Workers
 class Services:
     """All use cases of one server, wired by bootstrap."""
 
+    limits: Limits
     accounts: Accounts
     facets: Facets
     archive: Archive

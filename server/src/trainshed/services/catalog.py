@@ -5,6 +5,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.documents import Documents
 from trainshed.ports.query import EVERYTHING, And, Filter, In
 from trainshed.services import joins, listing
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.projects import Projects
 
 
@@ -19,17 +20,21 @@ class Catalog:
         projects: Projects,
         entity: listing.Entity,
         references: joins.References,
+        limits: Limits = LIMITS,
     ) -> None:
         self._documents = documents
         self._cache = cache
         self._projects = projects
         self._entity = entity
         self._references = references
+        self._limits = limits
 
     def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
         """Documents as asked for. A project means that project only, unless include_subprojects."""
         extra, arguments = self._projects.within(arguments)
-        return listing.fetch(self._documents, self._cache, self._entity, identity, arguments, extra=extra)
+        return listing.fetch(
+            self._documents, self._cache, self._entity, identity, arguments, extra=extra, limits=self._limits
+        )
 
     def find_joined(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
         """As find, with references as objects."""

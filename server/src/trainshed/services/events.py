@@ -36,12 +36,12 @@ from trainshed.ports.events import (
 from trainshed.ports.query import Eq, Has, In, Or, Path
 from trainshed.services import checks
 from trainshed.services.file_deletion import TRASH
+from trainshed.services.limits import LIMITS, Limits
 
 Metrics = Sequence[tuple[str, Sequence[str] | None]]  # metric -> variants, None: all of them
 
 _ALL: Sequence[tuple[str | None, Sequence[str] | None]] = [(None, None)]
 _AT_ONCE = 100  # documents that a step of settling changes
-MAX_LAST_METRICS = 2000  # metrics kept on a task: beyond it a table could not show them, and the document would grow
 # By whether it is a model: the fields of an owner that decide whether it takes events.
 _GATES: dict[bool, tuple[Path, ...]] = {
     False: (("id",), ("company",), ("status",)),
@@ -65,10 +65,13 @@ class Report:
 class EventLog:
     """The use cases of events."""
 
-    def __init__(self, *, documents: Documents, events: Events, cache: Cache, clock: Clock) -> None:
+    def __init__(
+        self, *, documents: Documents, events: Events, cache: Cache, clock: Clock, limits: Limits = LIMITS
+    ) -> None:
         self._documents = documents
         self._events = events
         self.cache = cache
+        self.limits = limits
         self._clock = clock
         self._settling = threading.Lock()
         self._rounds = 0  # of settling that were begun, but for those that failed
@@ -289,8 +292,9 @@ class EventLog:
             for note in told[document["id"]]:
                 document["last_update"] = max(document["last_update"], note.moment)
                 document["last_iteration"] = max(document.get("last_iteration", 0), note.iteration)
-                stats = self._events.stats(note.owner, first=MAX_LAST_METRICS)
-                document["last_metrics"] = merge_last_metrics(document["last_metrics"], stats)
+                most = self.limits.last_metrics
+                stats = self._events.stats(note.owner, first=most)
+                document["last_metrics"] = merge_last_metrics(document["last_metrics"], stats, most)
 
         for is_model in _GATES:
             ids = tuple(note.owner for note in notes if note.is_model is is_model)
@@ -373,8 +377,11 @@ def _check_open(owner: Document, *, locks: bool) -> None:
         raise ApiError(Fault.INVALID_TASK_STATUS, "the task is published", current_status=Status.PUBLISHED)
 
 
-def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> dict[str, Any]:
-    """Bring the figures of the touched series into last_metrics: md5(metric) -> md5(variant) -> figures, keys sorted."""
+def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats], most: int) -> dict[str, Any]:
+    """Bring the figures of the touched series into last_metrics: md5(metric) -> md5(variant) -> figures, keys sorted.
+
+    most: series that it holds.
+    """
     merged = {key: dict(variants) for key, variants in present.items()}
     count = sum(len(variants) for variants in merged.values())
     # A single value beside points of its own name is the last value of both unless a point has a later moment.
@@ -382,7 +389,7 @@ def merge_last_metrics(present: dict[str, Any], touched: list[SeriesStats]) -> d
         variants = merged.setdefault(_md5(stats.metric), {})
         key = _md5(stats.variant)
         if key not in variants:
-            if count >= MAX_LAST_METRICS:
+            if count >= most:
                 continue
             count += 1
         variants[key] = _figures(stats, variants.get(key))

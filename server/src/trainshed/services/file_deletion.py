@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -28,7 +29,7 @@ from trainshed.ports.query import And, Eq, In, Page, Range, Sort
 DELAY = (
     300  # seconds before the first try: clients delete themselves what they are told of, and a missing file alarms them
 )
-_RETRIES = (60, 300, 1800, 7200, 43_200)  # seconds to the next try after each one that failed
+_GROWTH = (1, 5, 30, 120, 720)  # of the pause, from one failure to the next
 _IN_USE_FOR = 86_400  # seconds after which files that their own task still shows are left to it: it was not deleted
 _RECHECK = 600  # seconds to the next look at those
 _AT_ONCE = 20  # documents a step
@@ -72,6 +73,21 @@ class _InUseError(Exception):
     """The task that the file was of still shows it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """With files that cannot be deleted now. most: after the first try. pause: seconds to the first of them; it grows."""
+
+    most: int = 5
+    pause: float = 60.0
+
+    def after(self, attempts: int) -> float:
+        """Seconds to the next try after so many failed ones, the last one among them."""
+        return self.pause * _GROWTH[min(attempts, len(_GROWTH)) - 1]
+
+
+RETRIES = Retries()
+
+
 class FileDeletion:
     """The use cases of files that nobody shows any more.
 
@@ -79,11 +95,19 @@ class FileDeletion:
     """
 
     def __init__(
-        self, *, documents: Documents, events: Events, blobs: Blobs, clock: Clock, addresses: Sequence[str] = ()
+        self,
+        *,
+        documents: Documents,
+        events: Events,
+        blobs: Blobs,
+        clock: Clock,
+        addresses: Sequence[str] = (),
+        retries: Retries = RETRIES,
     ) -> None:
         self._documents = documents
         self._events = events
         self._blobs = blobs
+        self._retries = retries
         self._clock = clock
         self._hosts: dict[str, list[str]] = {}  # -> the paths in front of names, the longest first
         for part in map(urlsplit, addresses):
@@ -200,14 +224,14 @@ class FileDeletion:
             else:
                 failed += [{**file, "reason": reason}] if reason else []
         attempts = document["attempts"] + bool(left)
-        if attempts > len(_RETRIES):
+        if attempts > self._retries.most:
             failed, left = failed + left, []
         if failed:  # first, so that nothing is ever on no list
             self._documents.insert(_COLLECTION, {**document, "id": new_id(), "status": FAILED, "files": failed})
         if not (left or waiting):
             self._documents.delete(_COLLECTION, Eq(("id",), document["id"]))
             return
-        pause = _RETRIES[attempts - 1] if left else _RECHECK
+        pause = self._retries.after(attempts) if left else _RECHECK
         due = dates.to_text(self._clock.now() + timedelta(seconds=pause))
         self._documents.update(
             _COLLECTION, document["id"], lambda d: d.update(files=left + waiting, attempts=attempts, due=due)

@@ -35,11 +35,10 @@ from trainshed.ports.query import (
     Sort,
 )
 from trainshed.services import checks
+from trainshed.services.limits import LIMITS, Limits
 
 Arguments = Mapping[str, Any]
 
-MAX_ROWS = 500  # of a listing without paging arguments, and of a page that does not say its size
-SCROLL_TTL = 600.0  # seconds a scroll position is kept
 
 MAX_CONDITIONS = 1000  # of a listing, with each value that is compared for itself: what an engine can be asked at once
 
@@ -115,14 +114,15 @@ def fetch(
     arguments: Arguments,
     *,
     extra: Filter = EVERYTHING,
+    limits: Limits = LIMITS,
 ) -> Listed:
     """Answer a listing. extra: a further condition that the service knows of."""
     where = _where(entity, identity, arguments, extra)
     sort = order(arguments.get("order_by"))
     _check_size(where, len(sort))
     if "scroll_id" in arguments:
-        return _scroll(documents, cache, entity, arguments, where, sort)
-    found = documents.find(entity.collection, where, sort=sort, page=_page(arguments))
+        return _scroll(documents, cache, entity, arguments, where, sort, limits)
+    found = documents.find(entity.collection, where, sort=sort, page=_page(arguments, limits.page_rows))
     return Listed(_projected(found, arguments))
 
 
@@ -163,9 +163,15 @@ def _projected(found: list[Document], arguments: Arguments) -> list[Document]:
 
 
 def _scroll(
-    documents: Documents, cache: Cache, entity: Entity, arguments: Arguments, where: Filter, sort: tuple[Sort, ...]
+    documents: Documents,
+    cache: Cache,
+    entity: Entity,
+    arguments: Arguments,
+    where: Filter,
+    sort: tuple[Sort, ...],
+    limits: Limits,
 ) -> Listed:
-    size = arguments.get("size") or MAX_ROWS
+    size = arguments.get("size") or limits.page_rows
     scroll_id = arguments["scroll_id"]
     start = 0
     if scroll_id:
@@ -177,15 +183,15 @@ def _scroll(
         scroll_id = new_id()
     page = Page(0, max(start, size)) if arguments.get("refresh_scroll") else Page(start, size)
     found = documents.find(entity.collection, where, sort=sort, page=page)
-    cache.set(f"scroll:{scroll_id}", str(max(start, page.offset + len(found))).encode(), SCROLL_TTL)
+    cache.set(f"scroll:{scroll_id}", str(max(start, page.offset + len(found))).encode(), limits.scroll)
     return Listed(_projected(found, arguments), scroll_id)
 
 
-def _page(arguments: Arguments) -> Page:
+def _page(arguments: Arguments, rows: int) -> Page:
     number, size = arguments.get("page"), arguments.get("page_size")
     if number is None and size is None:
-        return Page(0, MAX_ROWS)
-    size = size or MAX_ROWS
+        return Page(0, rows)
+    size = size or rows
     return Page((number or 0) * size, size)
 
 

@@ -17,10 +17,10 @@ from trainshed.ports.documents import Document
 from trainshed.ports.query import And, Eq, Filter, Has, In
 from trainshed.services import listing
 from trainshed.services.catalog import Catalog
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.project_stats import ProjectStats
 
 PREPARED_SECONDS = 600.0  # a prepared table waits so long for its download
-_PIECE = 500  # rows read at once
 _KINDS = {"pipelines": "pipeline", "datasets": "dataset"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -44,8 +44,10 @@ class Organization:
         project_stats: ProjectStats,
         tasks: Catalog,
         models: Catalog,
+        limits: Limits = LIMITS,
     ) -> None:
         self._cache = cache
+        self._limits = limits
         self._project_stats = project_stats
         self._find = {"task": tasks.find_joined, "model": models.find_joined}
         self._catalogs = {"tasks": tasks, "models": models, "reports": tasks}
@@ -92,11 +94,16 @@ class Organization:
         yield _line([column.name for column in columns])
         page = 0
         while True:
-            asked = {**arguments, "page": page, "page_size": _PIECE, "only_fields": [c.field for c in columns]}
+            asked = {
+                **arguments,
+                "page": page,
+                "page_size": self._limits.table_batch,
+                "only_fields": [c.field for c in columns],
+            }
             found = self._find[entity](identity, asked).documents
             for document in found:
                 yield _line([_cell(document, column) for column in columns])
-            if len(found) < _PIECE:
+            if len(found) < self._limits.table_batch:
                 return
             page += 1
 

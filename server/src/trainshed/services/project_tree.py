@@ -7,7 +7,7 @@ from trainshed.domain.identity import Identity
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import Eq, Has, Or
 from trainshed.services import checks
-from trainshed.services.projects import MAX_DEPTH, Projects
+from trainshed.services.projects import Projects
 
 
 class Moved(NamedTuple):
@@ -77,8 +77,7 @@ class ProjectTree:
             depth = [*project["path"], project["id"]].index(root)
             path = [*above, *project["path"][depth:]]
             parts = [*names, *project["name"].split("/")[depth:]]
-            if len(parts) > MAX_DEPTH:
-                raise ApiError(Fault.PROJECT_PATH_TOO_DEEP, f"at most {MAX_DEPTH} levels")
+            self._projects.check_depth(parts)
             project.update(name="/".join(parts), path=path)
             project.pop("parent", None)
             if path:

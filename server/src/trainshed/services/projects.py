@@ -14,8 +14,8 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
 from trainshed.services import checks, listing, publicity
+from trainshed.services.limits import LIMITS, Limits
 
-MAX_DEPTH = 10
 _NAMED = 100  # projects that a question for those below them names; for more of them it asks for all
 _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 
@@ -23,8 +23,9 @@ _FIELDS = ("description", "tags", "system_tags", "default_output_destination")
 class Projects:
     """The use cases of projects."""
 
-    def __init__(self, *, documents: Documents, cache: Cache, clock: Clock) -> None:
+    def __init__(self, *, documents: Documents, cache: Cache, clock: Clock, limits: Limits = LIMITS) -> None:
         self._documents = documents
+        self._limits = limits
         self._cache = cache
         self._clock = clock
 
@@ -38,16 +39,24 @@ class Projects:
         extra: a further condition.
         """
         arguments, extra = _placed(arguments, extra)
-        return listing.fetch(self._documents, self._cache, listing.PROJECTS, identity, arguments, extra=extra)
+        return listing.fetch(
+            self._documents, self._cache, listing.PROJECTS, identity, arguments, extra=extra, limits=self._limits
+        )
 
     def count(self, identity: Identity, arguments: listing.Arguments, *, extra: Filter = EVERYTHING) -> int:
         """How many projects find would give without pages."""
         arguments, extra = _placed(arguments, extra)
         return listing.count(self._documents, listing.PROJECTS, identity, arguments, extra=extra)
 
+    def check_depth(self, parts: Sequence[str]) -> None:
+        """Raises PROJECT_PATH_TOO_DEEP for a name of so many parts."""
+        if len(parts) > self._limits.project_depth:
+            raise ApiError(Fault.PROJECT_PATH_TOO_DEEP, f"at most {self._limits.project_depth} levels")
+
     def create(self, identity: Identity, name: str, fields: dict[str, Any]) -> str:
         """Add a project and the parents that are missing; return its id. Raises NOT_UNIQUE when the name is taken."""
         parts = _split(name)
+        self.check_depth(parts)
         full = "/".join(parts)
         self.check_not_public(full)
         if self.by_name(identity, full) is not None:
@@ -116,6 +125,7 @@ class Projects:
     def ensure(self, identity: Identity, name: str, *, system_tags: Sequence[str] = ()) -> Document:
         """The project of this name, made with the parents that are missing. system_tags: of the last one, when it is made."""
         parts = _split(name)
+        self.check_depth(parts)
         self.check_not_public("/".join(parts))
         found = self._ensure(identity, parts, {"system_tags": list(system_tags)})
         assert found is not None, "a name has at least one part"
@@ -142,6 +152,7 @@ class Projects:
 
     def _new_name(self, identity: Identity, project: Document, name: str) -> str:
         parts = _split(name)
+        self.check_depth(parts)
         if parts[:-1] != project["name"].split("/")[:-1]:
             raise ApiError(Fault.CANNOT_UPDATE_PROJECT_LOCATION)
         full = "/".join(parts)
@@ -246,7 +257,5 @@ def _split(name: str) -> list[str]:
     parts = [part.strip() for part in name.strip().split("/")]
     if not all(parts):
         raise ApiError(Fault.INVALID_PROJECT_NAME, repr(name))
-    if len(parts) > MAX_DEPTH:
-        raise ApiError(Fault.PROJECT_PATH_TOO_DEEP, f"at most {MAX_DEPTH} levels")
     checks.name_length("/".join(parts), at_least=checks.MIN_NAME)
     return parts

@@ -13,9 +13,10 @@ from trainshed.domain.ids import new_id
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
-from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, Not, Page, Sort
+from trainshed.ports.query import And, Eq, Has, Not, Page, Sort
 from trainshed.services import checks, history, listing, metadata
 from trainshed.services.history import Buckets, History
+from trainshed.services.limits import LIMITS, Limits
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ QUEUES = listing.Entity(
 )
 DEFAULT = "default"  # the system tag of the queue for whoever names none, and the name it begins with
 # The agent for Kubernetes makes queues of its own, which people should not see among theirs.
-_HIDDEN_TAG = "k8s-glue"
 _FIELDS = ("name", "display_name", "tags", "system_tags", "metadata")
 _MIN_BUCKET = 1  # second of a chart
 
@@ -37,8 +37,11 @@ Entry = dict[str, Any]
 class Queues:
     """The use cases of queues. What happens to the tasks themselves is TaskQueueing's."""
 
-    def __init__(self, *, documents: Documents, cache: Cache, clock: Clock, history: History) -> None:
+    def __init__(
+        self, *, documents: Documents, cache: Cache, clock: Clock, history: History, limits: Limits = LIMITS
+    ) -> None:
         self._documents = documents
+        self._limits = limits
         self._cache = cache
         self._clock = clock
         self._history = history
@@ -50,10 +53,13 @@ class Queues:
         return checks.existing(self._documents, "queues", identity, queue_id, Fault.INVALID_QUEUE_ID)
 
     def find(self, identity: Identity, arguments: listing.Arguments) -> listing.Listed:
-        """Queues as asked for. Those of Kubernetes agents only by id or name, or with search_hidden."""
+        """Queues as asked for. Those with a tag that hides, as of Kubernetes agents, only by id or name, or with search_hidden."""
         asked_for = any(arguments.get(name) for name in ("id", "name", "search_hidden"))
-        extra: Filter = EVERYTHING if asked_for else Not(Has(("system_tags",), _HIDDEN_TAG))
-        return listing.fetch(self._documents, self._cache, QUEUES, identity, arguments, extra=extra)
+        hiding = () if asked_for else self._limits.hidden_queues
+        extra = And(tuple(Not(Has(("system_tags",), tag)) for tag in hiding))
+        return listing.fetch(
+            self._documents, self._cache, QUEUES, identity, arguments, extra=extra, limits=self._limits
+        )
 
     def default(self, identity: Identity) -> Document:
         """The queue for whoever names none, made when it is missing. Raises MULTIPLE_DEFAULT_QUEUES."""

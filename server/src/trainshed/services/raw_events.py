@@ -14,7 +14,6 @@ from trainshed.services.events import EventLog, Metrics
 SCALAR, LOG = "training_stats_scalar", "log"
 SAMPLE_KINDS: tuple[SampleKind, ...] = ("plot", "training_debug_image", "training_stats_vector")
 KINDS = (SCALAR, LOG, *SAMPLE_KINDS)
-MAX_SIZE = 200_000  # events a page
 _FIRST_MOMENT = -(2**63)
 
 
@@ -66,7 +65,7 @@ def page(
 ) -> Page:
     """The next `size` events of these kinds by timestamp. Raises INVALID_SCROLL_ID."""
     after = cursors.decode(scroll_id, _Place) if scroll_id else None
-    question = _Question(log, owner, metrics, min(size, MAX_SIZE), descending, after)
+    question = _Question(log, owner, metrics, min(size, log.limits.raw_events), descending, after)
     found = [_of_kind(question, kind) for kind in kinds]
     candidates = [one for part in found for one in part.candidates if _is_beyond(one[0], question)]
     candidates.sort(key=lambda one: one[0], reverse=descending)

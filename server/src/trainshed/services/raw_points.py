@@ -12,13 +12,13 @@ from trainshed.services import cursors
 from trainshed.services.events import EventLog
 
 DEFAULT_SIZE = 10_000
-MAX_SIZE = 200_000
+MOST = 1_000_000  # points that a page may ever be configured to have
 
 
 class _Position(NamedTuple):
     """The point that was read last, and how many a page has."""
 
-    size: Annotated[int, Meta(ge=1, le=MAX_SIZE)]
+    size: Annotated[int, Meta(ge=1, le=MOST)]
     variant: str
     iteration: Int64
 
@@ -31,7 +31,7 @@ def page(
     Raises INVALID_SCROLL_ID.
     """
     position = cursors.decode(scroll_id, _Position) if scroll_id else None
-    left = size = position.size if position else max(1, min(size or DEFAULT_SIZE, MAX_SIZE))
+    left = size = position.size if position else max(1, min(size or DEFAULT_SIZE, log.limits.raw_events))
     shown: list[Series] = []
     names = _counts(log, owner, metric, variants)
     if position and position.variant in names:  # the former page may have ended amid this one

@@ -9,6 +9,7 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, Has, In, Or
 from trainshed.services import checks, joins, listing
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.projects import Projects
 from trainshed.services.tasks import Tasks
 
@@ -31,8 +32,11 @@ _LISTED = listing.Entity(
 class Reports:
     """The use cases of reports."""
 
-    def __init__(self, *, documents: Documents, cache: Cache, projects: Projects, tasks: Tasks) -> None:
+    def __init__(
+        self, *, documents: Documents, cache: Cache, projects: Projects, tasks: Tasks, limits: Limits = LIMITS
+    ) -> None:
         self._documents = documents
+        self._limits = limits
         self._cache = cache
         self._projects = projects
         self._tasks = tasks
@@ -46,7 +50,9 @@ class Reports:
             joins.TASKS,
             identity,
             asked,
-            lambda who, fields: listing.fetch(self._documents, self._cache, _LISTED, who, fields, extra=kind),
+            lambda who, fields: listing.fetch(
+                self._documents, self._cache, _LISTED, who, fields, extra=kind, limits=self._limits
+            ),
         )
 
     def create(self, identity: Identity, fields: dict[str, Any]) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.ids import new_id
 from trainshed.ports.events import Sample, SampleKind
 from trainshed.services.events import EventLog, Metrics
-from trainshed.services.listing import SCROLL_TTL
 from trainshed.services.samples import SampleName, names, read
 
 
@@ -122,7 +121,7 @@ def _key(owner: str, kind: SampleKind, scroll_id: str) -> str:
 
 
 def _save(log: EventLog, owner: str, kind: SampleKind, scroll_id: str, state: _State) -> str:
-    log.cache.set(_key(owner, kind, scroll_id), msgspec.json.encode(state), SCROLL_TTL)
+    log.cache.set(_key(owner, kind, scroll_id), msgspec.json.encode(state), log.limits.scroll)
     return scroll_id
 
 

@@ -10,7 +10,6 @@ from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.ids import new_id
 from trainshed.ports.events import ImageEvent, Sample, SampleKind
 from trainshed.services.events import EventLog, Metrics
-from trainshed.services.listing import SCROLL_TTL
 
 Groups = list[tuple[int, list[Sample]]]
 
@@ -56,7 +55,7 @@ def navigate(
         )
         found[task] = _groups(log, task, kind, metrics, shown, there)
     scroll_id = scroll_id or new_id()
-    log.cache.set(f"samples:{scroll_id}", msgspec.json.encode(positions), SCROLL_TTL)
+    log.cache.set(f"samples:{scroll_id}", msgspec.json.encode(positions), log.limits.scroll)
     return scroll_id, found
 
 

@@ -18,9 +18,8 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Filter, Range, Sort
 from trainshed.services import history
 from trainshed.services.history import Buckets, History, Points
+from trainshed.services.limits import LIMITS, Limits
 
-TIMEOUT = 600  # seconds after its last report that a container is gone, when it does not say
-_MIN_BUCKET = 40  # seconds of a chart, as with workers
 _MB_PER_GB = 1024
 _MODEL_FIELDS = ("model_source", "model_version", "preprocess_artifact", "input_type", "input_size")
 
@@ -77,18 +76,19 @@ METRICS: dict[str, _Metric] = {
 class Serving:
     """The use cases of serving."""
 
-    def __init__(self, *, documents: Documents, clock: Clock, history: History) -> None:
+    def __init__(self, *, documents: Documents, clock: Clock, history: History, limits: Limits = LIMITS) -> None:
         self._documents = documents
         self._clock = clock
         self._history = history
+        self._limits = limits
 
     # what containers say
 
-    def register(self, identity: Identity, container: str, *, timeout: int, fields: dict[str, Any]) -> None:
+    def register(self, identity: Identity, container: str, *, timeout: int | None, fields: dict[str, Any]) -> None:
         """Note a container that begins."""
         self._documents.delete("serving_containers", Range(("ends",), high=self._now()))
         self._documents.delete("serving_containers", Eq(("id",), _key(identity, container)))
-        self._change(identity, container, {"timeout": timeout, **fields})
+        self._change(identity, container, {"timeout": timeout or self._limits.container, **fields})
 
     def unregister(self, identity: Identity, container: str) -> None:
         """Forget a container. Raises CONTAINER_NOT_REGISTERED."""
@@ -141,7 +141,7 @@ class Serving:
     ) -> dict[str, Any]:
         """A metric of an endpoint by interval, in all and for each container. Raises NO_CONTAINERS_FOR_URL."""
         self._of_url(identity, url)
-        within = history.buckets(*span, interval, at_least=_MIN_BUCKET)
+        within = history.buckets(*span, interval, at_least=self._limits.container_chart)
         found = self._history.read(_reporter(identity, url), within, metric=metric)
         lines = {container: _means(points, within) for (_, container), points in found.items()}
         chosen = METRICS[metric]
@@ -185,7 +185,7 @@ class Serving:
                 "id": key,
                 "name": container,
                 "company": identity.company,
-                "timeout": TIMEOUT,
+                "timeout": self._limits.container,
                 "registered": dates.to_text(now),
             }
             change(document)

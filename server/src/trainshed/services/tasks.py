@@ -16,6 +16,7 @@ from trainshed.ports.events import Events
 from trainshed.ports.query import And, Eq, Has, In
 from trainshed.services import checks
 from trainshed.services.file_deletion import TRASH, FileDeletion, Urls
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.projects import Projects
 from trainshed.services.queues import Queues
 
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 DEVELOPMENT = "development"
 CONTROLLER = "controller"
 # A stop asks a worker that reported within this many seconds to end the task itself.
-WORKER_TIMEOUT = 600
 
 # The parts that an edit replaces as a whole.
 _SECTIONS = (
@@ -85,6 +85,7 @@ class Tasks:
         projects: Projects,
         queues: Queues,
         files: FileDeletion,
+        limits: Limits = LIMITS,
     ) -> None:
         self._documents = documents
         self._events = events
@@ -92,6 +93,7 @@ class Tasks:
         self._projects = projects
         self._queues = queues
         self._files = files
+        self._limits = limits
 
     # reading
 
@@ -438,7 +440,10 @@ class Tasks:
 
     def _worker_is_alive(self, task: Document) -> bool:
         report = task.get("last_worker_report")
-        return report is not None and (self._clock.now() - dates.from_text(report)).total_seconds() < WORKER_TIMEOUT
+        return (
+            report is not None
+            and (self._clock.now() - dates.from_text(report)).total_seconds() < self._limits.task_worker
+        )
 
     def _now(self) -> str:
         return dates.to_text(self._clock.now())

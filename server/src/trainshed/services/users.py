@@ -10,6 +10,7 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import EVERYTHING, And, Eq, Filter, In
 from trainshed.services import checks, listing, stored_settings
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.projects import Projects
 
 _NAMES = ("name", "given_name", "family_name", "avatar")
@@ -19,8 +20,11 @@ _MAY_EDIT_OTHERS = frozenset({Role.SYSTEM, Role.ROOT, Role.ADMIN})
 class Users:
     """The use cases of users."""
 
-    def __init__(self, *, documents: Documents, cache: Cache, clock: Clock, projects: Projects) -> None:
+    def __init__(
+        self, *, documents: Documents, cache: Cache, clock: Clock, projects: Projects, limits: Limits = LIMITS
+    ) -> None:
         self._documents = documents
+        self._limits = limits
         self._cache = cache
         self._clock = clock
         self._projects = projects
@@ -35,7 +39,9 @@ class Users:
         projects = arguments.get("active_in_projects")
         if projects is not None:
             extra = In(("id",), tuple(self._active(identity, projects)))
-        return listing.fetch(self._documents, self._cache, listing.USERS, identity, arguments, extra=extra)
+        return listing.fetch(
+            self._documents, self._cache, listing.USERS, identity, arguments, extra=extra, limits=self._limits
+        )
 
     def create(
         self, identity: Identity, user_id: str, fields: dict[str, Any], *, company: str, role: Role = Role.USER

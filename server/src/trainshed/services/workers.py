@@ -20,10 +20,8 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Filter, Has, In, Or, Range, Sort
 from trainshed.services import history, listing
 from trainshed.services.history import Buckets, History, Points
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.tasks import Tasks
-
-TIMEOUT = 600  # seconds after its last report that a worker is gone, when it does not say
-MIN_BUCKET = 40  # seconds of a chart: workers report every 30, so that shorter ones would have holes
 
 _WHOLE = ""  # the variant of a figure of the whole machine; "0", "1", ... are its parts
 _ACTIVITY = "active"
@@ -33,19 +31,24 @@ _AGGREGATIONS: dict[str, Callable[[NDArray[np.float64]], Any]] = {"avg": np.mean
 class Workers:
     """The use cases of workers."""
 
-    def __init__(self, *, documents: Documents, clock: Clock, history: History, tasks: Tasks) -> None:
+    def __init__(
+        self, *, documents: Documents, clock: Clock, history: History, tasks: Tasks, limits: Limits = LIMITS
+    ) -> None:
         self._documents = documents
         self._clock = clock
         self._history = history
         self._tasks = tasks
+        self._limits = limits
 
     # what workers say
 
-    def register(self, identity: Identity, worker: str, *, address: str, timeout: int, fields: dict[str, Any]) -> None:
+    def register(
+        self, identity: Identity, worker: str, *, address: str, timeout: int | None, fields: dict[str, Any]
+    ) -> None:
         """Note a worker that begins. fields: queues, tags, system_tags."""
         self._documents.delete("workers", Range(("ends",), high=self._now()))
         self._documents.delete("workers", Eq(("id",), _key(identity, worker)))
-        self._report(identity, worker, address, {"timeout": timeout, **fields})
+        self._report(identity, worker, address, {"timeout": timeout or self._limits.worker, **fields})
 
     def unregister(self, identity: Identity, worker: str) -> None:
         """Forget a worker. Raises WORKER_NOT_REGISTERED."""
@@ -182,7 +185,7 @@ class Workers:
         by_variant: bool,
     ) -> list[dict[str, Any]]:
         """Figures by interval of the workers that have any. items: (metric, aggregation). by_variant: for each part."""
-        within = history.buckets(*span, interval, at_least=MIN_BUCKET)
+        within = history.buckets(*span, interval, at_least=self._limits.worker_chart)
         wanted: dict[str, list[str]] = {}
         for metric, aggregation in items:
             wanted.setdefault(metric, []).append(aggregation)
@@ -205,7 +208,7 @@ class Workers:
 
     def activity(self, identity: Identity, span: tuple[float, float], interval: int) -> dict[str, Any]:
         """How many workers reported in each interval, and how many of them ran a task."""
-        within = history.buckets(*span, interval, at_least=MIN_BUCKET)
+        within = history.buckets(*span, interval, at_least=self._limits.worker_chart)
         total, active = np.zeros(within.count, np.int64), np.zeros(within.count, np.int64)
         for points in self._history.read(_activity(identity), within, metric=_ACTIVITY).values():
             numbers = within.of(points.times)
@@ -240,7 +243,7 @@ class Workers:
             "name": worker,
             "user": identity.user,
             "company": identity.company,
-            "timeout": TIMEOUT,
+            "timeout": self._limits.worker,
             "queues": [],
             "tags": [],
             "system_tags": [],

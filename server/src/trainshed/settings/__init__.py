@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainshed.services.addresses import LISTENERS, PORTS, Addresses
+from trainshed.services.file_deletion import RETRIES, Retries
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.retention import FOREVER, Keep
 
 __all__ = ["LISTENERS", "PORTS", "Settings"]
@@ -22,7 +24,9 @@ class Settings:
     addresses: by what urls it is reached. files_urls: further ones of the file server; for the deletion of files.
     watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
-    keep: how long what is kept for finished tasks is kept.
+    keep: how long what is kept for finished tasks is kept. limits: how much at once.
+    token_secret: signs the tokens of logins; without it one is made in data_dir.
+    files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
     """
 
     data_dir: Path
@@ -37,6 +41,10 @@ class Settings:
     watchdog_seconds: float = 900.0
     patience_seconds: float = 30.0
     keep: Keep = FOREVER
+    limits: Limits = LIMITS
+    token_secret: str = field(default="", repr=False)
+    files_deletion: bool = True
+    files_retries: Retries = RETRIES
 
     @property
     def running(self) -> dict[str, int]:

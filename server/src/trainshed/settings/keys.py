@@ -7,6 +7,7 @@ The reference page, `trainshed config`, the hints at unknown keys and the errors
 from dataclasses import dataclass
 
 from trainshed.services.addresses import check_network, check_prefix, check_url
+from trainshed.services.raw_points import MOST
 from trainshed.settings import LISTENERS
 from trainshed.settings.forms import FLAG, PATH, PORT, TEXT, TEXTS, Form, checked, choice, many, maybe, seconds, whole
 
@@ -113,6 +114,90 @@ KEYS = (
         "The time between two looks for such tasks.",
     ),
     Key(
+        "secure.auth.token_secret",
+        TEXT,
+        "token_secret",
+        "Signs the tokens of logins. Without it one is made in the data folder. With a new one all logins end.",
+        secret=True,
+    ),
+    Key("services.async_urls_delete.enabled", FLAG, "files_deletion", "Delete the files of tasks that are deleted."),
+    Key(
+        "services.async_urls_delete.max_retries",
+        whole(0, 1000),
+        "files_retries.most",
+        "How often it is tried again to delete a file.",
+    ),
+    Key(
+        "services.async_urls_delete.retry_timeout_sec",
+        seconds(1),
+        "files_retries.pause",
+        "The time to the first of these tries; later ones come ever more slowly.",
+    ),
+    Key(
+        "services.tasks.multi_task_histogram_limit",
+        whole(1),
+        "limits.compared_tasks",
+        "Tasks whose scalars one call may ask for.",
+    ),
+    Key("services.tasks.max_last_metrics", whole(1), "limits.last_metrics", "Metrics whose last values a task shows."),
+    Key("services._mongo.max_page_size", whole(1), "limits.page_rows", "Rows of a page that does not say its size."),
+    Key(
+        "services._mongo.scroll_state_expiration_seconds",
+        seconds(1),
+        "limits.scroll",
+        "How long a caller may wait before it reads on in a long list.",
+    ),
+    Key("services.events.max_raw_scalars_size", whole(1, MOST), "limits.raw_events", "Events or points of a page."),
+    Key("services.projects.sub_projects.max_depth", whole(1, 100), "limits.project_depth", "Levels of projects."),
+    Key(
+        "services.organization.download.max_download_items",
+        whole(1),
+        "limits.table_rows",
+        "Rows of a table that the web application lets be downloaded.",
+    ),
+    Key(
+        "services.organization.download.batch_size",
+        whole(1, 10_000),
+        "limits.table_batch",
+        "Rows of such a table that are read at once.",
+    ),
+    Key(
+        "services.queues.hidden_tags",
+        TEXTS,
+        "limits.hidden_queues",
+        "System tags of queues that a listing leaves out.",
+    ),
+    Key(
+        "services.workers.default_worker_timeout_sec",
+        seconds(1),
+        "limits.worker",
+        "A worker is gone so long after its last report, when it does not say how long.",
+    ),
+    Key(
+        "services.workers.min_chart_interval_sec",
+        whole(1, 86_400),
+        "limits.worker_chart",
+        "The shortest interval of a chart of workers, in seconds.",
+    ),
+    Key(
+        "services.serving.default_container_timeout_sec",
+        seconds(1),
+        "limits.container",
+        "A serving container is gone so long after its last report, when it does not say how long.",
+    ),
+    Key(
+        "services.serving.min_chart_interval_sec",
+        whole(1, 86_400),
+        "limits.container_chart",
+        "The shortest interval of a chart of serving containers, in seconds.",
+    ),
+    Key(
+        "apiserver.workers.task_update_timeout",
+        seconds(1),
+        "limits.task_worker",
+        "A worker is taken to be at its task for so long after its last report; a stop waits for it.",
+    ),
+    Key(
         "trainshed.patience_sec",
         seconds(1),
         "patience_seconds",
@@ -129,13 +214,75 @@ KEYS = (
     Key("trainshed.keep.trash", _DAYS, "keep.trash", "Days after which tasks in the trash are removed."),
 )
 
+_SQLITE = "Everything is kept in the data folder, without MongoDB, Elasticsearch and Redis."
+_ALWAYS = "It is always so."
+_CURRENT = "What is shown is always current: nothing of it is kept to be shown again."
+_CALLS_NOBODY = "The server calls nobody."
+_BY_REPORTS = "What reports is there, and is gone when it is silent."
+_ONE_COMPANY = "There is one company."
+_OWN_FILES = "Files are deleted where they are, without a call over the network."
+
 IGNORED = (
-    Ignored("apiserver.mongo", "Documents are kept in the data folder, without MongoDB."),
-    Ignored("apiserver.elastic", "Events are kept in the data folder, without Elasticsearch."),
-    Ignored("hosts.mongo", "Documents are kept in the data folder, without MongoDB."),
-    Ignored("hosts.elastic", "Events are kept in the data folder, without Elasticsearch."),
-    Ignored("hosts.redis", "What is short-lived is kept in the data folder, without Redis."),
+    Ignored("apiserver.mongo", _SQLITE),
+    Ignored("apiserver.elastic", _SQLITE),
+    Ignored("apiserver.redis", _SQLITE),
+    Ignored("apiserver.db_init_timout", _SQLITE),
+    Ignored("apiserver.debug", "It is for developers of that server."),
+    Ignored("apiserver.watch", "It is for developers of that server."),
+    Ignored("apiserver.pretty_json", "It is for developers of that server."),
+    Ignored("apiserver.return_stack", "No stack trace leaves the server."),
+    Ignored("apiserver.return_stack_to_caller", "No stack trace leaves the server."),
+    Ignored("apiserver.return_stack_on_code", "No stack trace leaves the server."),
+    Ignored("apiserver.version", "Every version of the API is answered, up to the newest."),
+    Ignored("apiserver.pre_populate", "A new server is empty."),
+    Ignored("apiserver.auth.verify_user_tokens", _ALWAYS),
+    Ignored("apiserver.default_company", _ONE_COMPANY),
+    Ignored("apiserver.default_company_name", _ONE_COMPANY),
+    Ignored("apiserver.workers.auto_register", _BY_REPORTS),
+    Ignored("apiserver.workers.auto_unregister", _BY_REPORTS),
+    Ignored("apiserver.check_for_updates", _CALLS_NOBODY),
+    Ignored("apiserver.statistics", _CALLS_NOBODY),
+    Ignored("apiserver.getting_started_info", "The web application says how to begin."),
+    Ignored("apiserver.request.strip_prefix", "The key for it is trainshed.addresses.prefix."),
+    Ignored("hosts.mongo", _SQLITE),
+    Ignored("hosts.elastic", _SQLITE),
+    Ignored("hosts.redis", _SQLITE),
+    Ignored("hosts.apiserver", "The file server asks no other server who calls."),
+    Ignored("secure.redis", _SQLITE),
+    Ignored("secure.http.session_secret", "A session is a token, which secure.auth.token_secret signs."),
+    Ignored("services._mongo.allow_disk_use", _SQLITE),
+    Ignored("services.tasks.hyperparam_values", _CURRENT),
+    Ignored("services.tasks.async_events_delete", _ALWAYS),
+    Ignored("services.tasks.async_events_delete_threshold", _ALWAYS),
+    Ignored("services.models.metadata_values", _CURRENT),
+    Ignored("services.organization.tags_cache", _CURRENT),
+    Ignored("services.organization.ui_actions", "The web application has no actions that call other servers."),
+    Ignored("services.projects.featured", "Projects are in the order that people choose."),
+    Ignored("services.events.es_index_prefix", _SQLITE),
+    Ignored("services.events.events_retrieval", _SQLITE),
+    Ignored("services.events.scroll_id_key", "A position in a list holds nothing that has to be signed."),
+    Ignored("services.events.ignore_iteration", "Every metric counts for a task's last iteration."),
+    Ignored("services.events.max_metrics_count", "Every metric of a task is shown."),
+    Ignored("services.events.max_variants_count", "Every variant of a metric is shown."),
+    Ignored("services.events.dynamic_metrics_count", "Every metric of a task is shown."),
+    Ignored("services.events.dynamic_metrics_count_threshold", "Every metric of a task is shown."),
+    Ignored("services.events.multi_plots_batch_size", "Plots of many tasks come in one reply."),
+    Ignored("services.events.validate_plot_str", "Plots are kept as they were reported."),
+    Ignored("services.events.plot_compression_threshold", "What is large is always compressed."),
+    Ignored("services.events.max_async_deleted_events_per_sec", "Deleting stands aside while others are served."),
+    Ignored("services.queues.metrics_before_from_date", _CURRENT),
+    Ignored("services.queues.metrics_refresh_interval_sec", _CURRENT),
+    Ignored("services.workers.default_cluster_timeout_sec", "There are no clusters of workers."),
+    Ignored("services.serving.container_auto_register", _BY_REPORTS),
+    Ignored("services.serving.container_auto_unregister", _BY_REPORTS),
+    Ignored("services.storage_credentials", "The web application and the API set them: storage.set_settings."),
+    Ignored("services.async_urls_delete.fileserver.timeout_sec", _OWN_FILES),
+    Ignored("services.async_urls_delete.fileserver.token_expiration_sec", _OWN_FILES),
+    Ignored("fileserver.redis", _SQLITE),
 )
+
+# Further names of keys.
+ALIASES = {"apiserver.workers.default_timeout": "services.workers.default_worker_timeout_sec"}
 
 BY_PATH = {key.path: key for key in KEYS}
 SECRETS = frozenset(key.path for key in KEYS if key.secret)

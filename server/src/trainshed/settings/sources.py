@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainshed.settings.keys import BY_PATH, FILES, FIXED, SECRETS
+from trainshed.settings.keys import ALIASES, BY_PATH, FILES, FIXED, SECRETS
 
 FOLDERS = ("/opt/trains/config", "/opt/clearml/config")
 PREFIXES = ("TRAINS_", "CLEARML_")  # the later one wins
@@ -80,7 +80,7 @@ def _file(path: Path, under: str) -> Found:
 def leaves(tree: Mapping[str, Any], under: str, origin: str) -> Iterator[Raw]:
     """The values of a tree, each with its whole path. A key that begins with "-" replaces the branch instead of merging."""
     for name, value in tree.items():
-        path = f"{under}.{name.removeprefix('-').lower()}"
+        path = _named(f"{under}.{name.removeprefix('-').lower()}")
         if name.startswith("-"):
             yield Raw(path, None, origin, replaces=True)
         if isinstance(value, Mapping) and (path not in BY_PATH or path in SECRETS):
@@ -93,7 +93,7 @@ def variables(environ: Mapping[str, str]) -> Found:
     """What CLEARML__FILE__PATH says, and above it the variables with names of their own."""
     for prefix in PREFIXES:
         for name, text in sorted(environ.items()):
-            path = name.removeprefix(f"{prefix}_").lower().replace("__", ".")
+            path = _named(name.removeprefix(f"{prefix}_").lower().replace("__", "."))
             # An empty one is what a compose file makes of a variable that is not set.
             if name.startswith(f"{prefix}_") and text and path.partition(".")[0] not in _CLIENT:
                 yield _parsed(path, text, f"${name}")
@@ -101,6 +101,10 @@ def variables(environ: Mapping[str, str]) -> Found:
         for full in (name, *(prefix + name for prefix in PREFIXES)):
             if said := environ.get(full):
                 yield _parsed(key, said, f"${full}")
+
+
+def _named(path: str) -> str:
+    return ALIASES.get(path, path)
 
 
 def _parsed(path: str, text: str, origin: str) -> Raw | Trouble:

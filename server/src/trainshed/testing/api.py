@@ -22,6 +22,7 @@ from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.identity import Role
 from trainshed.services.accounts import KeyPair
+from trainshed.services.limits import LIMITS, Limits
 from trainshed.testing.clock import FakeClock
 from trainshed.testing.described import check
 from trainshed.transport.api import create_api_app
@@ -156,9 +157,9 @@ class ApiClient:
         clock.advance(seconds)
 
 
-def serve(engines: Engines, *, role: Role = Role.ADMIN) -> ApiClient:
+def serve(engines: Engines, *, role: Role = Role.ADMIN, limits: Limits = LIMITS) -> ApiClient:
     """A server over the engines with one user, who calls with a token."""
-    services = build_services(engines, token_secret=TOKEN_SECRET)
+    services = build_services(engines, token_secret=TOKEN_SECRET, limits=limits)
     user = services.accounts.create_user("tester", role=role)
     keys = services.accounts.create_credentials(user)
     identity, _ = services.accounts.by_credentials(keys.access_key, keys.secret_key)

@@ -3,17 +3,11 @@
 from typing import Any
 
 from trainshed.domain import values
-from trainshed.services import listing, tasks
+from trainshed.services import listing
 from trainshed.transport import body, version
 from trainshed.transport.call import Call
 from trainshed.transport.wire import server as wire
 from trainshed.transport.wire.common import Empty
-
-_CONFIG: dict[str, Any] = {
-    "request": {"max_body_bytes": body.MAX_BODY, "max_depth": body.MAX_DEPTH},
-    "listing": {"max_rows": listing.MAX_ROWS, "max_conditions": listing.MAX_CONDITIONS},
-    "tasks": {"worker_timeout_sec": tasks.WORKER_TIMEOUT},
-}
 
 
 def ping(call: Call, request: Empty) -> dict[str, Any]:
@@ -45,8 +39,14 @@ def supported_modes(call: Call, request: Empty) -> dict[str, Any]:
 
 def config(call: Call, request: wire.Config) -> Any:
     """The limits in force; path: one of them."""
+    limits = call.services.limits
+    in_force = {
+        "request": {"max_body_bytes": body.MAX_BODY, "max_depth": body.MAX_DEPTH},
+        "listing": {"max_rows": limits.page_rows, "max_conditions": listing.MAX_CONDITIONS},
+        "tasks": {"worker_timeout_sec": limits.task_worker},
+    }
     path = request.path.split(".") if request.path else []
-    return values.walk(_CONFIG, tuple(path)) or {}
+    return values.walk(in_force, tuple(path)) or {}
 
 
 def get_stats(call: Call, request: wire.GetStats) -> dict[str, Any]:

@@ -146,6 +146,9 @@ def scalar_metrics_iter_histogram(call: Call, request: wire.ScalarHistogram) -> 
 
 def multi_task_scalar_metrics_iter_histogram(call: Call, request: wire.MultiTaskScalarHistogram) -> Reply:
     """metric -> variant -> task -> curve, each named after its task."""
+    most = call.services.limits.compared_tasks
+    if len(request.tasks) > most:
+        raise ApiError(Fault.VALIDATION_ERROR, f"at most {most} tasks at once")
     axis, samples = _axis(request)
     curves: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for task_id, task in _owners(call, request).items():

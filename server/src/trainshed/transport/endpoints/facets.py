@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import UNSET, to_builtins
 
-from trainshed.services.listing import MAX_ROWS
 from trainshed.transport.call import Call
 from trainshed.transport.wire import projects as wire
 
@@ -38,7 +37,7 @@ def get_hyper_parameters(call: Call, request: wire.GetNames) -> Reply:
     found = call.services.facets.hyperparameters(
         call.identity, request.project, subprojects=request.include_subprojects is not False
     )
-    return _page("parameters", found, request)
+    return _page(call, "parameters", found, request)
 
 
 def get_hyperparam_values(call: Call, request: wire.GetHyperparamValues) -> Reply:
@@ -51,14 +50,14 @@ def get_hyperparam_values(call: Call, request: wire.GetHyperparamValues) -> Repl
         public=request.allow_public is not False,
         pattern=request.pattern,
     )
-    return {"total": len(found), "values": _cut(found, request)}
+    return {"total": len(found), "values": _cut(call, found, request)}
 
 
 def get_model_metadata_keys(call: Call, request: wire.GetNames) -> Reply:
     found = call.services.facets.metadata_keys(
         call.identity, request.project, subprojects=request.include_subprojects is not False
     )
-    return _page("keys", found, request)
+    return _page(call, "keys", found, request)
 
 
 def get_model_metadata_values(call: Call, request: wire.GetModelMetadataValues) -> Reply:
@@ -69,7 +68,7 @@ def get_model_metadata_values(call: Call, request: wire.GetModelMetadataValues) 
         subprojects=request.include_subprojects is not False,
         public=request.allow_public is not False,
     )
-    return {"total": len(found), "values": _cut(found, request)}
+    return {"total": len(found), "values": _cut(call, found, request)}
 
 
 def get_unique_metric_variants(call: Call, request: wire.GetUniqueMetricVariants) -> Reply:
@@ -105,13 +104,17 @@ def get_task_parents(call: Call, request: wire.GetTaskParents) -> Reply:
     return {"parents": found}
 
 
-def _page(name: str, found: Sequence[Any], request: wire.Paged) -> Reply:
-    page = _cut(found, request)
-    read = (request.page or 0) * (request.page_size or MAX_ROWS) + len(page)
+def _page(call: Call, name: str, found: Sequence[Any], request: wire.Paged) -> Reply:
+    page = _cut(call, found, request)
+    read = (request.page or 0) * _size(call, request) + len(page)
     return {name: page, "total": len(found), "remaining": max(0, len(found) - read)}
 
 
-def _cut(found: Sequence[Any], request: wire.Paged) -> Sequence[Any]:
-    size = request.page_size or MAX_ROWS
+def _cut(call: Call, found: Sequence[Any], request: wire.Paged) -> Sequence[Any]:
+    size = _size(call, request)
     start = (request.page or 0) * size
     return found[start : start + size]
+
+
+def _size(call: Call, request: wire.Paged) -> int:
+    return request.page_size or call.services.limits.page_rows

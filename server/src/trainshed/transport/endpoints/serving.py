@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from trainshed.services.serving import TIMEOUT
 from trainshed.transport.call import Call
 from trainshed.transport.fields import sent
 from trainshed.transport.wire import serving as wire
@@ -13,8 +12,7 @@ Reply = dict[str, Any]
 
 def register_container(call: Call, request: wire.RegisterContainer) -> Reply:
     fields = sent(request, "container_id", "timeout")
-    timeout = request.timeout or TIMEOUT
-    call.services.serving.register(call.identity, request.container_id, timeout=timeout, fields=fields)
+    call.services.serving.register(call.identity, request.container_id, timeout=request.timeout, fields=fields)
     return {}
 
 

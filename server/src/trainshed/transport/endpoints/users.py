@@ -11,8 +11,6 @@ from trainshed.transport.wire.common import Empty
 
 Reply = dict[str, Any]
 
-_MAX_DOWNLOAD_ITEMS = "1000"  # rows that the web app lets be downloaded as a table
-
 
 def get_current_user(call: Call, request: Empty) -> Reply:
     """The caller."""
@@ -20,7 +18,7 @@ def get_current_user(call: Call, request: Empty) -> Reply:
     described: Document = {name: value for name, value in user.items() if name != "email"}
     described["company"] = {"id": user["company"], "name": ""}
     described["preferences"] = call.services.users.preferences(call.identity)
-    return {"user": described, "settings": {"max_download_items": _MAX_DOWNLOAD_ITEMS}}
+    return {"user": described, "settings": {"max_download_items": str(call.services.limits.table_rows)}}
 
 
 def get_all(call: Call, request: wire.GetAll) -> Reply:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from trainshed.ports.documents import Document
-from trainshed.services.workers import TIMEOUT
 from trainshed.transport.call import Call
 from trainshed.transport.fields import sent
 from trainshed.transport.wire import workers as wire
@@ -16,7 +15,7 @@ def register(call: Call, request: wire.Register) -> Reply:
         call.identity,
         request.worker,
         address=call.address,
-        timeout=request.timeout or TIMEOUT,
+        timeout=request.timeout,
         fields=sent(request, "worker", "timeout"),
     )
     return {}
