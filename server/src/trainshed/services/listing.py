@@ -15,6 +15,7 @@ from trainshed.domain import fieldpath
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.domain.ids import new_id
+from trainshed.domain.status import Status
 from trainshed.ports.cache import Cache
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import (
@@ -42,6 +43,7 @@ Arguments = Mapping[str, Any]
 
 MAX_CONDITIONS = 1000  # of a listing, with each value that is compared for itself: what an engine can be asked at once
 
+_STATUSES = frozenset(Status)
 _ARRAYS = frozenset({("tags",), ("system_tags",)})
 _ALL_WORDS = frozenset({"__$all", "__$and"})
 _ANY_WORDS = frozenset({"__$any", "__$or"})
@@ -56,14 +58,16 @@ _BOUND = re.compile(r"(>=|<=|>|<)(.*)", re.DOTALL)
 class Entity:
     """How one collection may be listed.
 
-    patterns: fields filtered by regular expression. lists: fields filtered by a value or list of values. dates: fields
-    filtered by date ranges. flags: fields filtered by true or false. search: fields that `search_text` looks in.
+    patterns: fields filtered by regular expression. lists: fields filtered by a value or list of values. statuses: such
+    fields whose values are statuses. dates: fields filtered by date ranges. flags: fields filtered by true or false.
+    search: fields that `search_text` looks in.
     hides: whether objects with the system tag `hidden` appear only when asked for.
     """
 
     collection: str
     patterns: tuple[str, ...] = ("name", "comment")
     lists: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     search: tuple[str, ...] = ("id", "name", "comment")
@@ -72,7 +76,8 @@ class Entity:
 
 TASKS = Entity(
     collection="tasks",
-    lists=("id", "user", "project", "type", "status", "parent", "tags", "system_tags"),
+    lists=("id", "user", "project", "type", "parent", "tags", "system_tags"),
+    statuses=("status",),
     dates=("status_changed", "last_update", "last_change", "created", "started", "completed"),
     hides=True,
 )
@@ -209,6 +214,7 @@ def _own_fields(entity: Entity, arguments: Arguments) -> Iterator[Filter]:
     matchers: tuple[tuple[tuple[str, ...], Callable[[Path, Any], Filter]], ...] = (
         (entity.patterns, Regex),
         (entity.lists, match_list),
+        (entity.statuses, _match_statuses),
         (entity.dates, match_dates),
         (entity.flags, Eq),
     )
@@ -246,6 +252,13 @@ def match_list(path: Path, values: Any) -> Filter:
     if include:
         parts.append(_any_of(path, include))
     return And(tuple(parts))
+
+
+def _match_statuses(path: Path, values: Any) -> Filter:
+    for value in values if isinstance(values, list) else [values]:
+        if value is not None and not value.startswith("__$") and value.removeprefix("-") not in _STATUSES:
+            raise ApiError(Fault.VALIDATION_ERROR, f"there is no status {value}")
+    return match_list(path, values)
 
 
 def _any_of(path: Path, values: list[Scalar]) -> Filter:

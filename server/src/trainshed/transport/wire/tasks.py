@@ -1,10 +1,9 @@
 """Requests of the tasks service, and the parts a task is made of."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
-from trainshed.domain.status import Status
 from trainshed.transport.wire.common import (
     ONE_OR_MANY,
     FieldNames,
@@ -155,16 +154,11 @@ class GetById(Request, kw_only=True):
     only_fields: str | FieldNames | None = None
 
 
-# As in every list a `-` excludes, and operators stand between.
-_Status = Annotated[str, Meta(pattern=rf"^(-?({'|'.join(Status)})|__\$\w+)$")]
-_Statuses = _Status | Annotated[list[_Status | None], Meta(max_length=100_000)] | None
-
-
 class GetAll(Listing, kw_only=True):
     user: ONE_OR_MANY = None
     project: ONE_OR_MANY = None
     type: ONE_OR_MANY = None
-    status: _Statuses = None
+    status: ONE_OR_MANY = None
     parent: ONE_OR_MANY = None
     comment: str | None = None
     status_changed: ONE_OR_MANY = None
