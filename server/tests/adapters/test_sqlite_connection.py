@@ -173,6 +173,16 @@ def test_a_write_ends_when_it_is_on_the_disk_and_waiting_ones_share_a_sync(tmp_p
     database.close()
 
 
+def test_what_need_not_last_waits_for_no_disk(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "a.db")
+    database = Database(tmp_path / "a.db", durable=True, migrations=SCHEMA, sync=disk.sync)
+    with database.write(lasting=False) as connection:
+        connection.execute("INSERT INTO word VALUES ('a')")
+    assert words(database) == ["a"]
+    assert len(disk.synced) == 1  # of its opening
+    database.close()
+
+
 def test_nothing_is_written_behind_what_did_not_reach_the_disk(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "a.db")
     disk.free = threading.Semaphore(9)

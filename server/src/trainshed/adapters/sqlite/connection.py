@@ -161,12 +161,12 @@ class Database:
                 self._give(connection)
 
     @contextmanager
-    def write(self, *, freeing: bool = False) -> Iterator[sqlite3.Connection]:
+    def write(self, *, freeing: bool = False, lasting: bool = True) -> Iterator[sqlite3.Connection]:
         """The writing connection, in a transaction that commits at the block's end and is undone by an exception.
 
         One block at a time in all processes. Inside it, read through this connection: read() sees the state before.
         Others see what was written a moment before this returns, which is when it has reached the disk.
-        freeing: the block makes room, so it may use the reserve.
+        freeing: the block makes room, so it may use the reserve. lasting: wait for the disk, if the database is durable.
         """
         if not freeing:
             self.check_reserve()
@@ -179,7 +179,7 @@ class Database:
             except BaseException:
                 connection.rollback()  # does nothing when SQLite did it by itself, as on a full disk
                 raise
-        if self._syncs:
+        if self._syncs and lasting:
             self._syncs.sync()
 
     def close(self) -> None:
