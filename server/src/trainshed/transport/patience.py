@@ -6,6 +6,7 @@ deadline for headers ends endless ones and idle connections; all the rest is her
 
 import itertools
 import logging
+import math
 import os
 import socket
 import struct
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from queue import SimpleQueue
 from typing import Any
 
 from trainshed.domain.errors import ApiError, Fault
@@ -26,6 +28,7 @@ SECONDS = 30.0
 THREADS = 768  # of a listener: a request that waits for its client costs a thread and nothing else
 # Of a listener, the idle ones too; further ones stay in the backlog. Each takes some 20 KB, so they all have room.
 CONNECTIONS = 4096
+_AT_WORK = 64  # requests of a listener that do not wait for their clients: more would only fight for the interpreter
 _SHARE = 0.75  # of both, for one address: behind a proxy that may be everybody
 _REPLIES = 64  # in pieces, that one address gets at once: each holds some 2 MB, those that wait for their turn do not
 # A body is taken in pieces, small ones as long as it comes slowly. Each must come in time, so this is the slowest that lives.
@@ -39,17 +42,39 @@ _ADDED = ("server: granian", "date: Sat, 21 Nov 2026 15:24:07 GMT")  # headers t
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what was not taken is thrown away
 
 _Who = tuple[int, str]  # the port of a listener, and the address of a client
+_Turns = SimpleQueue[None]  # to work, free ones; it costs a tenth of a semaphore
 _Run = Callable[[Any, dict[str, Any]], Any]  # Granian's: protocol and scope of a request
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _own_turn(turns: _Turns) -> Iterator[None]:
+    turns.get()
+    try:
+        yield
+    finally:
+        turns.put(None)
+
+
+@contextmanager
+def _others_turn(turns: _Turns) -> Iterator[None]:
+    """While this request waits for its client."""
+    turns.put(None)
+    try:
+        yield
+    finally:
+        turns.get()
 
 
 class _Body:
     """wsgi.input with a deadline for each piece."""
 
-    __slots__ = ("_deadlines", "_piece", "_seconds", "_stream", "method", "protocol", "who")
+    __slots__ = ("_deadlines", "_left", "_piece", "_seconds", "_stream", "_turns", "method", "protocol", "who")
 
-    def __init__(self, watch: "Watch", who: _Who, protocol: Any, scope: dict[str, Any]) -> None:
+    def __init__(self, watch: "Watch", turns: _Turns, who: _Who, protocol: Any, scope: dict[str, Any]) -> None:
         self._deadlines = watch.deadlines
+        self._turns = turns
+        self._left = math.inf if "HTTP_TRANSFER_ENCODING" in scope else int(scope.get("CONTENT_LENGTH") or 0)
         self._seconds = watch.seconds
         self._piece = _PIECE
         self._stream = scope["wsgi.input"]
@@ -59,11 +84,15 @@ class _Body:
 
     def read(self, size: int) -> bytes:
         """Up to so many bytes; none at the end. Raises ApiError TOO_SLOW, when the client has its answer already."""
+        if not self._left:
+            return b""
         began = time.monotonic()
         self._deadlines[self] = began + self._seconds
-        piece: bytes = self._stream.read(min(size, self._piece))
+        with _others_turn(self._turns):
+            piece: bytes = self._stream.read(min(size, self._piece))
         if self._deadlines.pop(self, None) is None:
             raise ApiError(Fault.TOO_SLOW)
+        self._left -= len(piece)
         self._piece = self._piece * 2 if time.monotonic() - began < self._seconds / _LOOKS else _PIECE
         return piece
 
@@ -77,17 +106,18 @@ class _Client:
 
 
 class _Protocol:
-    """Granian's, by which a request is answered, but for replies in pieces: they wait for their turn."""
+    """Granian's, by which a request is answered."""
 
-    __slots__ = ("_turns", "_wrapped", "response_bytes")
+    __slots__ = ("_replies", "_turns", "_wrapped", "response_bytes")
 
-    def __init__(self, wrapped: Any, turns: threading.Semaphore) -> None:
+    def __init__(self, wrapped: Any, turns: _Turns, replies: threading.Semaphore) -> None:
         self._wrapped = wrapped
         self._turns = turns
+        self._replies = replies
         self.response_bytes = wrapped.response_bytes
 
     def response_iter(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
-        with self._turns:
+        with _others_turn(self._turns), self._replies:
             self._wrapped.response_iter(status, headers, pieces)
 
 
@@ -125,6 +155,9 @@ class Watch:
     def guard(self, port: int, run: _Run) -> _Run:
         """The handler of a listener's requests, with a limit of patience and of requests of one address."""
         self._ports.add(port)
+        turns: _Turns = SimpleQueue()
+        for _ in range(_AT_WORK):
+            turns.put(None)
 
         def guarded(protocol: Any, scope: dict[str, Any]) -> Any:
             who = port, scope["REMOTE_ADDR"]
@@ -135,8 +168,9 @@ class Watch:
             try:
                 if many:
                     return _refuse(protocol, Fault.TOO_MANY_REQUESTS, scope["REQUEST_METHOD"])
-                scope["wsgi.input"] = _Body(self, who, protocol, scope)
-                return run(_Protocol(protocol, client.replies), scope)
+                scope["wsgi.input"] = _Body(self, turns, who, protocol, scope)
+                with _own_turn(turns):
+                    return run(_Protocol(protocol, turns, client.replies), scope)
             finally:
                 with self._lock:
                     client.requests -= 1
