@@ -51,6 +51,14 @@ def test_the_exit_code_says_how_bad_it_is(
     assert printed(capsys, "check", "--strict", code=strict) == found
 
 
+def test_a_mistake_is_said_beside_what_is_in_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "apiserver.conf").write_text("listen.port: 70000")
+    assert cli.main(["config", "show"]) == cli.Exit.USAGE
+    said = capsys.readouterr()
+    assert f"{PORT} = 8008\n" in said.out
+    assert "70000" in said.err
+
+
 def test_a_folder_of_data_that_only_the_configuration_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "trainshed.conf").write_text(f"data_dir: {folder / 'elsewhere'}")
     assert cli.main(["files", "pending"]) == cli.Exit.MISSING

@@ -1,11 +1,13 @@
 """The configuration of a machine: which source wins, what is said of a mistake, and that secrets stay secret."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from trainshed.settings import Settings
@@ -87,6 +89,8 @@ def test_a_file_of_one_service_is_a_branch_of_services(tmp_path: Path) -> None:
         ("apiserver", "[1, 2]", "keys with values, not a list"),
         ("apiserver", 'include url("http://127.0.0.1:9/x")', "only files of this machine"),
         ("apiserver", 'include "http://127.0.0.1:9/x"', "only files of this machine"),
+        ("apiserver", 'include package("this:x")', "only files can be included"),
+        ("apiserver", 'include "../not/there.conf"\nlisten.port: [', "line 2"),
         ("apiserver", "listen.port: ${NOT_THERE}", "NOT_THERE"),
     ],
 )
@@ -148,6 +152,27 @@ def test_a_file_may_take_values_from_the_environment_and_include_others(
     assert (found.ports["api"], found.host) == (9000, "127.0.0.2")
 
 
+SOURCES = ("one folder", "a later folder", "TRAINS__", "CLEARML__", "a flag")
+
+
+@given(st.sets(st.sampled_from(SOURCES)))
+@settings_of_hypothesis(max_examples=15, deadline=None)
+def test_the_strongest_source_that_says_something_wins(saying: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        text = '{{"tasks": {{"non_responsive_tasks_watchdog": {{"threshold_sec": {}}}}}}}'
+        folders = []
+        for number, source in enumerate(SOURCES[:2], start=1):
+            files = {"services": text.format(number)} if source in saying else {}
+            folders.append(folder(Path(place) / str(number), **files))
+        environ = {"CLEARML_CONFIG_DIR": os.pathsep.join(folders)}
+        environ |= {VARIABLE.replace("CLEARML", "TRAINS"): "3"} if "TRAINS__" in saying else {}
+        environ |= {VARIABLE: "4"} if "CLEARML__" in saying else {}
+        found = load(environ, {THRESHOLD: ("--flag", "5")} if "a flag" in saying else {})
+    assert found.settings is not None
+    strongest = max((SOURCES.index(source) + 1 for source in saying), default=7200)
+    assert found.settings.silence_seconds == strongest
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 TREES = st.recursive(
     st.integers(0, 9), lambda inner: st.dictionaries(NAMES, inner, min_size=1, max_size=3), max_leaves=6
@@ -163,6 +188,7 @@ def onto(below: object, above: object) -> object:
 
 
 @given(st.lists(FILES, max_size=4))
+@settings_of_hypothesis(max_examples=30, deadline=None)
 def test_layers_merge_as_trees_do(layers: list[dict[str, object]]) -> None:
     tree: object = {}
     for layer in layers:
@@ -175,6 +201,7 @@ def test_layers_merge_as_trees_do(layers: list[dict[str, object]]) -> None:
 
 
 @given(st.lists(FILES, max_size=3))
+@settings_of_hypothesis(max_examples=30, deadline=None)
 def test_a_key_with_a_dash_drops_what_was_below_it(layers: list[dict[str, object]]) -> None:
     given_ = [raw for layer in layers for raw in leaves(layer, "file", "")]
     given_ += list(leaves({"-a": {"new": 1}}, "file", "last"))

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 
 from trainshed.cli.common import Commands, Exit
 from trainshed.settings.loading import Level, load
@@ -16,7 +17,11 @@ def add(commands: Commands) -> None:
     check.add_argument("--strict", action="store_true", help="exit code 2 for warnings too")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(call=_check)
-    show = actions.add_parser("show", help="print each key and its value, secrets masked", allow_abbrev=False)
+    show = actions.add_parser(
+        "show",
+        help="print each key and its value, secrets masked; exit code 2 when there are errors",
+        allow_abbrev=False,
+    )
     show.add_argument("--origin", action="store_true", help="and where the value comes from")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(call=_show)
@@ -33,10 +38,14 @@ def _check(options: argparse.Namespace) -> Exit:
 
 
 def _show(options: argparse.Namespace) -> Exit:
-    shown = load(os.environ).shown
+    loaded = load(os.environ)
+    shown = loaded.shown
+    for finding in loaded.findings:
+        if finding.level is Level.ERROR:
+            print(f"trainshed: {finding}", file=sys.stderr)
     if options.json:
         print(json.dumps({key: one.__dict__ if options.origin else one.value for key, one in shown.items()}))
     for key, one in () if options.json else shown.items():
         origin = f"  # {one.origin}" if options.origin else ""
         print(f"{key} = {json.dumps(one.value)}{origin}")
-    return Exit.OK
+    return Exit.OK if loaded.settings else Exit.USAGE

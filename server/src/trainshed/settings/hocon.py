@@ -25,9 +25,14 @@ class _Local(ConfigFactory):  # type: ignore[misc]  # pyhocon has no types
         raise Unreadable(f"include {url!r}: only files of this machine can be included")
 
 
+def _no_package(name: str) -> NoReturn:
+    raise Unreadable(f"include of package {name!r}: only files can be included")
+
+
 # pyhocon reads `7d` as a time wherever it stands. What is a time is known by the key alone; a password may look like one.
 config_parser.get_period_expr = pyparsing.NoMatch
 config_parser.ConfigFactory = _Local
+config_parser.find_package_dirs = _no_package  # it would import the package
 
 
 def parse(text: str, folder: Path) -> Tree:

@@ -83,7 +83,7 @@ def leaves(tree: Mapping[str, Any], under: str, origin: str) -> Iterator[Raw]:
         path = _named(f"{under}.{name.removeprefix('-').lower()}")
         if name.startswith("-"):
             yield Raw(path, None, origin, replaces=True)
-        if isinstance(value, Mapping) and (path not in BY_PATH or path in SECRETS):
+        if isinstance(value, Mapping) and (path not in BY_PATH or (path in SECRETS and [*value] == ["file"])):
             yield from leaves(value, path, origin)
         else:
             yield Raw(path, value, origin)
