@@ -137,6 +137,21 @@ def test_all_listeners_answer_and_end_when_they_are_told(server: LiveServer) -> 
     assert "Traceback" not in server.log()
 
 
+def test_a_server_is_set_up_by_files_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "services.conf").write_text("tasks { multi_task_histogram_limit: 5, non_responsive_watchdog.x: 1 }")
+    variable = {"CLEARML__SERVICES__TASKS__MULTI_TASK_HISTOGRAM_LIMIT": "1"}
+    server = LiveServer(tmp_path / "data", CLEARML_CONFIG_DIR=str(tmp_path), **variable)
+    try:
+        server.start()
+        asked = (server, "events.multi_task_scalar_metrics_iter_histogram", server.authorization())
+        with pytest.raises(HTTPError, match="400") as refusal:
+            call(*asked, b'{"tasks": ["a", "b"]}')
+        assert "at most 1 tasks" in refusal.value.read().decode()
+    finally:
+        server.stop(signal.SIGKILL)
+    assert "services.tasks.non_responsive_watchdog.x: no such key" in server.log()
+
+
 def test_no_thread_takes_the_signal_away_from_the_one_that_waits_for_it(server: LiveServer) -> None:
     threads = [int(thread.name) for thread in Path(f"/proc/{server.pid}/task").iterdir()]
     assert len(threads) > 3
