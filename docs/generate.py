@@ -122,7 +122,10 @@ def _login(operation: Json) -> str:
     if {} in operation["security"]:
         return "may be"
     roles = operation["x-roles"]
-    return "yes" if len(roles) == len(Role) else ", ".join(roles)
+    readers = [role.value for role in Role if role.only_reads]
+    if roles == [role.value for role in Role]:
+        return "yes"
+    return f"yes, but no {' or '.join(readers)}" if len(roles) + len(readers) == len(Role) else ", ".join(roles)
 
 
 def _arguments(api: Json, operation: Json) -> list[str]:

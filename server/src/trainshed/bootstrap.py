@@ -14,25 +14,25 @@ import flask
 from trainshed.adapters.files.blobs import FileBlobs
 from trainshed.adapters.files.restoring import RESTORING, FolderTarget
 from trainshed.adapters.files.snapshots import FolderSource
-from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.files.switch import Switch
+from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
-from trainshed.ports.backups import Damaged, Source
 from trainshed.adapters.sqlite.snapshots import SqliteSource
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import Fault, StoreError, StoreFull
-from trainshed.domain.identity import Identity
+from trainshed.ports.backups import Damaged, Source
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services, joins, listing
-from trainshed.services.accounts import Accounts, Announcement
+from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Logins, People, Policy
+from trainshed.services.accounts.passwords import Checker, of_fixed
 from trainshed.services.addresses import Advertised
 from trainshed.services.archive import Archive
 from trainshed.services.catalog import Catalog
@@ -66,7 +66,7 @@ from trainshed.services.workers import Workers
 from trainshed.settings import Settings
 from trainshed.transport import version
 from trainshed.transport.api import create_api_app
-from trainshed.transport.auth import authenticate
+from trainshed.transport.auth import Guard
 from trainshed.transport.files import create_files_app
 from trainshed.transport.front import Front
 from trainshed.transport.web import create_web_app
@@ -171,16 +171,30 @@ def build_services(
     token_secret: bytes,
     files_addresses: Sequence[str] = (),
     silence: int = SILENCE,
+    policy: Policy = OUT_OF_THE_BOX,
+    local_only: bool = False,
     keep: Keep = FOREVER,
     limits: Limits = LIMITS,
     retries: Retries = RETRIES,
 ) -> Services:
     """The use cases over the engines.
 
+    policy: of accounts. local_only: whether only this machine reaches the server. Raises ValueError for users of the
+    configuration that cannot be meant.
     files_addresses: what clients call the file server. silence: see Watchdog. keep: what is removed when.
     """
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
-    announcement = Announcement(version.text(version.API), version.SERVER)
+    accounts = Accounts(
+        documents=documents,
+        cache=cache,
+        clock=clock,
+        token_secret=token_secret,
+        announcement=Announcement(version.text(version.API), version.SERVER),
+        policy=policy,
+    )
+    fixed = of_fixed(policy.fixed_users)
+    checker = Checker(policy.passwords.rounds, fixed.values())
+    people = People(documents=documents, clock=clock, checker=checker, policy=policy, changed=accounts.forget)
     projects = Projects(documents=documents, cache=cache, clock=clock, limits=limits)
     history = History(events=events, cache=cache, clock=clock)
     queues = Queues(documents=documents, cache=cache, clock=clock, history=history, limits=limits)
@@ -204,8 +218,18 @@ def build_services(
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
     return Services(
         limits=limits,
-        accounts=Accounts(
-            documents=documents, cache=cache, clock=clock, token_secret=token_secret, announcement=announcement
+        accounts=accounts,
+        people=people,
+        logins=Logins(
+            documents=documents,
+            cache=cache,
+            clock=clock,
+            accounts=accounts,
+            people=people,
+            checker=checker,
+            fixed=fixed,
+            policy=policy,
+            name_login=local_only if policy.name_login is None else policy.name_login,
         ),
         facets=Facets(documents=documents, projects=projects),
         archive=Archive(clock=clock, tasks=tasks, models=models),
@@ -230,7 +254,9 @@ def build_services(
             public=Fault.NO_WRITE_PERMISSION,
         ),
         storage=Storage(documents=documents, clock=clock),
-        users=Users(documents=documents, cache=cache, clock=clock, projects=projects, limits=limits),
+        users=Users(
+            documents=documents, cache=cache, clock=clock, projects=projects, limits=limits, changed=accounts.forget
+        ),
         projects=projects,
         project_stats=project_stats,
         project_tree=ProjectTree(documents=documents, projects=projects),
@@ -272,18 +298,14 @@ def configured_services(settings: Settings, engines: Engines) -> Services:
     )
 
 
-def build_apps(engines: Engines, services: Services) -> dict[str, flask.Flask]:
-    """Listener -> its WSGI application."""
-
-    def identify(request: flask.Request) -> Identity:
-        header, address = request.headers.get("Authorization"), request.remote_addr or ""
-        return authenticate(services.accounts, header, address=address).identity
-
-    return {
-        "web": create_web_app(product_version=version.product()),
-        "api": create_api_app(services),
-        "files": create_files_app(blobs=engines.blobs, authenticate=identify, uploading=services.watchdog.saw),
-    }
+def build_apps(engines: Engines, services: Services, guard: Guard | None = None) -> dict[str, flask.Flask]:
+    """Listener -> its WSGI application. guard: the way in, as it is out of the box when left out."""
+    guard = guard or Guard(services.accounts, services.logins)
+    files = create_files_app(blobs=engines.blobs, authenticate=guard.identify, uploading=services.watchdog.saw)
+    web = create_web_app(product_version=version.product())
+    for app in (files, web):
+        guard.install(app)
+    return {"web": web, "api": create_api_app(services, guard), "files": files}
 
 
 def build_fronts(

@@ -30,7 +30,8 @@ NEEDED_BY_US: dict[str, set[str]] = {
 
 
 def test_every_endpoint_is_there() -> None:
-    assert sorted(ENDPOINTS) == sorted(CONTRACT)
+    ours = {name for name in ENDPOINTS if name.startswith("accounts.")}
+    assert sorted(ENDPOINTS.keys() - ours) == sorted(CONTRACT)
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))

@@ -63,12 +63,18 @@ class Fault(Enum):
     CONTAINER_NOT_REGISTERED = _Row(400, 1051, "no such container is registered")
     NO_CONTAINERS_FOR_URL = _Row(400, 1052, "no container serves this url")
     INVALID_SCROLL_ID = _Row(400, 1104, "invalid scroll id")
+    INVALID_TICKET = _Row(401, 0, "this one-time token is used up, too old, or was never given")
+    NOT_AUTHORIZED = _Row(401, 1, "this user may not log in")
     BAD_AUTH_TYPE = _Row(401, 10, "this kind of authorization is not supported")
     NO_CREDENTIALS = _Row(401, 20, "no credentials were sent")
     BAD_CREDENTIALS = _Row(401, 21, "the credentials cannot be read")
     INVALID_CREDENTIALS = _Row(401, 22, "the credentials are wrong")
     INVALID_TOKEN = _Row(401, 30, "the token is not valid")
     BLOCKED_TOKEN = _Row(401, 31, "the token was revoked")
+    INVALID_FIXED_USER = _Row(401, 40, "only the users of the configuration may log in")
+    CROSS_SITE = _Row(
+        403, 0, "a browser's cookie alone does not allow this: the call has to come from a page of this server"
+    )
     ROLE_NOT_ALLOWED = _Row(403, 20, "this role may not call this endpoint")
     NO_WRITE_PERMISSION = _Row(403, 21, "public objects cannot be changed")
     SWITCHED_OFF = _Row(403, 0, "the configuration has this switched off")
@@ -81,6 +87,7 @@ class Fault(Enum):
     # Clients repeat a 429 after pauses that grow; a 408, which the first one is, they would not.
     TOO_SLOW = _Row(429, 2, "the request's body came too slowly; try again")
     TOO_MANY_REQUESTS = _Row(429, 1, "too many requests of this address run at once; try again")
+    TOO_MANY_LOGINS = _Row(429, 0, "too many logins were tried")
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")
     UNAVAILABLE = _Row(500, 102, "the store is not available")

@@ -11,7 +11,7 @@ ROOT = "a2e84b6c1d3f4957b0c8e5d7f19a6b30"
 
 
 class Role(StrEnum):
-    """Roles of the contract, most powerful first."""
+    """Roles of the contract, and viewer, which is ours; the most powerful first."""
 
     SYSTEM = "system"
     ROOT = "root"
@@ -19,7 +19,13 @@ class Role(StrEnum):
     SUPERUSER = "superuser"
     USER = "user"
     ANNOTATOR = "annotator"
+    VIEWER = "viewer"
     GUEST = "guest"
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing but its own account."""
+        return self in (Role.VIEWER, Role.GUEST)
 
     def outranks(self, other: "Role") -> bool:
         """Whether this role is the more powerful one."""

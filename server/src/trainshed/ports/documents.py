@@ -78,6 +78,10 @@ COLLECTIONS: dict[str, Collection] = {
         columns=(_COMPANY, _NAME), lists=(_TAGS, _SYSTEM_TAGS, ("entries",)), unique=((_COMPANY, _NAME),)
     ),
     "users": Collection(columns=(_COMPANY, _NAME)),
+    "logins": Collection(
+        columns=(("key",), ("subject",), ("source",), ("protected",)), unique=((("key",),), (("subject",),))
+    ),
+    "tickets": Collection(columns=(("user",),)),
     "credentials": Collection(columns=(("user",),), indexes=((("user",),),)),
     "settings": Collection(),
     "workers": Collection(columns=(_COMPANY, _NAME)),

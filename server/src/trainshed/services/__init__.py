@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainshed.services.accounts import Accounts
+from trainshed.services.accounts import Accounts, Logins, People
 from trainshed.services.archive import Archive
 from trainshed.services.catalog import Catalog
 from trainshed.services.census import Census
@@ -39,6 +39,8 @@ class Services:
 
     limits: Limits
     accounts: Accounts
+    people: People
+    logins: Logins
     facets: Facets
     archive: Archive
     census: Census

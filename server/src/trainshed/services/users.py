@@ -1,5 +1,6 @@
 """Users as others see them, and what each of them prefers. Who may call is services.accounts."""
 
+from collections.abc import Callable
 from typing import Any
 
 from trainshed.domain import dates
@@ -18,16 +19,24 @@ _MAY_EDIT_OTHERS = frozenset({Role.SYSTEM, Role.ROOT, Role.ADMIN})
 
 
 class Users:
-    """The use cases of users."""
+    """The use cases of users. changed: called after each change of who may do what."""
 
     def __init__(
-        self, *, documents: Documents, cache: Cache, clock: Clock, projects: Projects, limits: Limits = LIMITS
+        self,
+        *,
+        documents: Documents,
+        cache: Cache,
+        clock: Clock,
+        projects: Projects,
+        changed: Callable[[], object] = lambda: None,
+        limits: Limits = LIMITS,
     ) -> None:
         self._documents = documents
         self._limits = limits
         self._cache = cache
         self._clock = clock
         self._projects = projects
+        self._changed = changed
 
     def get(self, identity: Identity, user_id: str) -> Document:
         """Raises INVALID_USER_ID."""
@@ -84,8 +93,11 @@ class Users:
         """Remove a user and what logs the user in. Tasks and models stay."""
         self.get(identity, user_id)
         self._documents.delete("credentials", Eq(("user",), user_id))
+        self._documents.delete("tickets", Eq(("user",), user_id))
+        self._documents.delete("logins", Eq(("id",), user_id))
         self._documents.delete("users", Eq(("id",), user_id))
         self._documents.delete("settings", Eq(("id",), _preferences_of(user_id)))
+        self._changed()
 
     # preferences
 
@@ -107,6 +119,7 @@ class Users:
             self._documents.update("users", user_id, lambda user: user.update(changed))
         except NotFound as error:
             raise ApiError(Fault.INVALID_USER_ID, user_id) from error
+        self._changed()
         return changed
 
     def _active(self, identity: Identity, projects: list[str]) -> list[str]:

@@ -21,14 +21,17 @@ from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.identity import Role
-from trainshed.services.accounts import KeyPair
+from trainshed.services.accounts import KeyPair, Policy
+from trainshed.services.accounts.policy import Passwords
 from trainshed.services.limits import LIMITS, Limits
 from trainshed.testing.clock import FakeClock
 from trainshed.testing.described import check
 from trainshed.transport.api import create_api_app
+from trainshed.transport.auth import Guard
 
 TOKEN_SECRET = b"0123456789abcdef" * 4
 VERSION = "2.31"
+QUICK = Policy(passwords=Passwords(rounds=4))  # what a hash costs is no matter of most tests
 Json = dict[str, Any]
 
 
@@ -139,7 +142,7 @@ class ApiClient:
         self, path: str, body: bytes = b"", *, method: str = "POST", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One HTTP request, its reply checked for the form that every client counts on."""
-        sent = dict(headers or {})
+        sent = {"X-Requested-With": "tests", **(headers or {})}  # as a page of the server's own would
         if self.authorization:
             sent.setdefault("Authorization", self.authorization)
         return _checked(self.http.open(path, method=method, data=body, headers=sent))
@@ -157,15 +160,28 @@ class ApiClient:
         clock.advance(seconds)
 
 
-def serve(engines: Engines, *, role: Role = Role.ADMIN, limits: Limits = LIMITS) -> ApiClient:
+def serve(
+    engines: Engines,
+    *,
+    role: Role = Role.ADMIN,
+    policy: Policy = QUICK,
+    local_only: bool = False,
+    limits: Limits = LIMITS,
+) -> ApiClient:
     """A server over the engines with one user, who calls with a token."""
-    services = build_services(engines, token_secret=TOKEN_SECRET, limits=limits)
+    services = build_services(engines, token_secret=TOKEN_SECRET, policy=policy, local_only=local_only, limits=limits)
     user = services.accounts.create_user("tester", role=role)
     keys = services.accounts.create_credentials(user)
     identity, _ = services.accounts.by_credentials(keys.access_key, keys.secret_key)
     token = services.accounts.issue_token(identity, access_key=keys.access_key)
-    app = create_api_app(services)
-    return ApiClient(engines=engines, http=app.test_client(), user=user, keys=keys, authorization=f"Bearer {token}")
+    app = create_api_app(services, Guard(services.accounts, services.logins, policy=policy))
+    return ApiClient(
+        engines=engines,
+        http=app.test_client(use_cookies=False),  # each call says itself who it is from
+        user=user,
+        keys=keys,
+        authorization=f"Bearer {token}",
+    )
 
 
 def basic(access_key: str, secret_key: str) -> str:

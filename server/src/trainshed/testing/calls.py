@@ -11,6 +11,7 @@ from trainshed.testing.api import VERSION, ApiClient, Json
 URL = "http://serving/endpoint"
 MOMENT = 1_767_225_600_000  # of the tests' clock, in milliseconds since the epoch
 _SPAN = {"from_date": MOMENT / 1000 - 300, "to_date": MOMENT / 1000 + 300, "interval": 60}
+PASSWORD = "correct horse"
 _PARAM = {"section": "Args", "name": "lr", "value": "0.1", "type": "float", "description": "rate"}
 _CONFIGURATION = {"name": "net", "value": "layers", "type": "text", "description": "of the net"}
 _ARTIFACT = {
@@ -41,6 +42,7 @@ class Calls:
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
+        self.user = api.user
         self.project = self.new_project()
         self.task = self.new_task()
         self.model = self.new_model(task=self.task)
@@ -126,6 +128,16 @@ class Calls:
     def new_user(self) -> str:
         """A user."""
         return self._id("auth.create_user", name="someone", email="a@b", company=self.company)
+
+    def with_password(self) -> str:
+        """The username of somebody with a password."""
+        name = uuid4().hex
+        self._api.call("accounts.create", username=name, password=PASSWORD)
+        return name
+
+    def ticket(self) -> str:
+        """A one-time token."""
+        return str(self._api.call("accounts.invite", username=uuid4().hex)["token"])
 
     def new_key(self) -> str:
         """An access key."""
@@ -302,6 +314,19 @@ _EVERY_STAT: Json = {
 _DATA: Json = {"plots": {}, "debug_images": {}, "scalar_metrics_iter_histogram": {}, "single_value_metrics": {}}
 # Of endpoints that need any, or whose reply would be bare without them.
 _ARGUMENTS: dict[str, _Make] = {
+    "accounts.change_password": lambda world: {"password": PASSWORD, "new_password": PASSWORD},
+    "accounts.create": lambda world: {"username": uuid4().hex, "password": PASSWORD},
+    "accounts.delete": lambda world: {"user": world.new_user()},
+    "accounts.disable": lambda world: {"user": world.new_user()},
+    "accounts.enable": lambda world: {"user": world.new_user()},
+    "accounts.get_credentials": lambda world: {"user": world.new_user()},
+    "accounts.invite": lambda world: {"username": uuid4().hex},
+    "accounts.login": lambda world: {"username": world.with_password(), "password": PASSWORD},
+    "accounts.login_by_name": lambda world: {"name": "somebody"},
+    "accounts.redeem": lambda world: {"token": world.ticket(), "password": PASSWORD},
+    "accounts.reset_password": lambda world: {"user": world.new_user()},
+    "accounts.revoke_credentials": lambda world: {"user": world.user, "access_key": world.new_key()},
+    "accounts.set_role": lambda world: {"user": world.new_user(), "role": "viewer"},
     "auth.create_user": lambda world: {"name": "someone", "company": world.company, "email": "a@b"},
     "auth.edit_credentials": lambda world: {"access_key": world.new_key(), "label": "x"},
     "auth.edit_user": lambda world: {"user": world.new_user(), "role": "user"},

@@ -10,10 +10,10 @@ from flask import Flask, Request, Response
 from trainshed.domain.errors import ApiError, Fault, InvalidRegex, StoreError, StoreFull
 from trainshed.services import Services
 from trainshed.transport import body, legacy, openapi, structs, version
-from trainshed.transport.auth import Login, authenticate, impersonate
+from trainshed.transport.auth import Guard, Login
 from trainshed.transport.call import Call
 from trainshed.transport.envelope import Endpoint, failure, success
-from trainshed.transport.table import ENDPOINTS, Entry, served
+from trainshed.transport.table import ENDPOINTS, Effect, Entry, served
 from trainshed.transport.wire.common import Empty
 
 log = logging.getLogger(__name__)
@@ -43,20 +43,21 @@ class _Bare(Flask):
         return reply.response
 
 
-def create_api_app(services: Services) -> Flask:
-    """The WSGI application of the API listener."""
+def create_api_app(services: Services, guard: Guard | None = None) -> Flask:
+    """The WSGI application of the API listener. guard: the way in, as it is out of the box when left out."""
+    entrance = guard or Guard(services.accounts, services.logins)
     structs.learn()
 
     def answer(request: Request) -> Response:
-        reply = _answer(services, request)
+        reply = entrance.preflight(request) or _answer(services, entrance, request)
         if any(name in request.headers for name in _FORKING_CLIENTS):
             reply.headers["Connection"] = "close"
-        return reply
+        return entrance.finish(request, reply)
 
     return _Bare(answer)
 
 
-def _answer(services: Services, http: Request) -> Response:
+def _answer(services: Services, guard: Guard, http: Request) -> Response:
     endpoint = Endpoint()
     try:
         if http.path in ("/", "/health"):
@@ -66,7 +67,7 @@ def _answer(services: Services, http: Request) -> Response:
         name, asked = _parse(http.path)
         endpoint = Endpoint(name, version.in_meta(asked), version.in_meta(min(asked, version.API)))
         entry = _look_up(name, asked)
-        data = legacy.downgraded(name, asked, _call(services, http, name, entry, asked))
+        data = legacy.downgraded(name, asked, _call(services, guard, http, name, entry, asked))
         return data if isinstance(data, Response) else success(data, endpoint)
     except ApiError as error:
         return failure(error, endpoint)
@@ -102,21 +103,20 @@ def _look_up(name: str, asked: tuple[int, int]) -> Entry:
     return entry
 
 
-def _call(services: Services, http: Request, name: str, entry: Entry, asked: tuple[int, int]) -> Any:
+def _call(services: Services, guard: Guard, http: Request, name: str, entry: Entry, asked: tuple[int, int]) -> Any:
     # Who calls comes first: a stranger's body is not even read.
-    login = _login(services, http, entry)
+    login = _login(guard, http, name, entry)
     raw = body.read(http)
     if not entry.reports:
         _settle(services)
     arguments = {} if entry.batch else legacy.upgraded(name, asked, body.arguments(http, raw))
     call = Call(
         services=services,
-        who=login.identity if login else None,
         arguments=arguments,
         body=raw,
         version=asked,
-        token=login.token if login else "",
-        access_key=login.access_key if login else "",
+        session=guard.session(http),
+        login=login,
         address=http.remote_addr or "",
     )
     return entry.handler(call, _request(entry, http, raw, arguments))
@@ -130,18 +130,17 @@ def _settle(services: Services) -> None:
         log.warning("the disk is full: last values of tasks are not up to date")
 
 
-def _login(services: Services, http: Request, entry: Entry) -> Login | None:
-    header = http.headers.get("Authorization")
-    if entry.login is False or (entry.login is None and not header):
+def _login(guard: Guard, http: Request, name: str, entry: Entry) -> Login | None:
+    if entry.login is False:
         return None
     try:
-        login = authenticate(services.accounts, header, address=http.remote_addr or "")
+        login = guard.login(http, changes=entry.effect is not Effect.READS, passwords=name == "auth.login")
     except ApiError:
         if entry.login:
             raise
         return None
-    login = impersonate(services.accounts, login, http.headers.get("X-ClearML-Impersonate-As"))
-    if login.identity.role not in entry.roles:
+    login = guard.impersonate(login, http.headers.get("X-ClearML-Impersonate-As"))
+    if not entry.allows(login.identity.role):
         raise ApiError(Fault.ROLE_NOT_ALLOWED, login.identity.role.value)
     return login
 

@@ -5,29 +5,33 @@ from typing import Any
 
 from trainshed.domain.identity import Identity
 from trainshed.services import Services
+from trainshed.transport.auth import Login, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What a handler gets besides its request struct.
 
-    identity: the caller; only endpoints that need no login get None. arguments: the decoded body with every field that was
-    sent, for listings. body: the raw body, for batches. version: (major, minor) that the caller asked for.
-    token: what proved the caller, empty when an access key did. access_key: what was used at the first login.
-    address: of the peer.
+    arguments: the decoded body with every field that was sent, for listings. body: the raw body, for batches.
+    version: (major, minor) that the caller asked for. session: what becomes of the browser's cookie. login: the proof of who
+    the caller is; only endpoints that need no login get None. address: of the peer.
     """
 
     services: Services
-    who: Identity | None
     arguments: dict[str, Any]
     body: bytes
     version: tuple[int, int]
-    token: str = ""
-    access_key: str = ""
+    session: Session
+    login: Login | None = None
     address: str = ""
+
+    @property
+    def proof(self) -> Login:
+        """The login of a caller of an endpoint that needs one."""
+        assert self.login is not None, "the endpoint table asks for a login"
+        return self.login
 
     @property
     def identity(self) -> Identity:
         """The caller of an endpoint that needs a login."""
-        assert self.who is not None, "the endpoint table asks for a login"
-        return self.who
+        return self.proof.identity

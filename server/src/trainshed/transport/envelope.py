@@ -57,7 +57,10 @@ def failure(error: ApiError, endpoint: Endpoint = Endpoint()) -> Response:
         error.message,
         error_data=error.data,
     )
-    return _reply(_Envelope(meta, {}))
+    reply = _reply(_Envelope(meta, {}))
+    if "retry_after" in error.data:
+        reply.headers["Retry-After"] = str(round(error.data["retry_after"]))
+    return reply
 
 
 def _reply(envelope: _Envelope) -> Response:

@@ -20,7 +20,9 @@ WsgiApp = Callable[..., Iterable[bytes]]
 LIVE = frozenset({"/", "/health"})  # answered by each application, to everybody
 READY = "/ready"
 RETRY_SECONDS = 5  # that clients wait in maintenance between two tries
-_URLS = "trainshed.urls"
+# In the environment of a request that came through a Front.
+URLS = "trainshed.urls"
+PEER = "trainshed.peer"  # who connected: the caller, or a proxy
 
 
 class Front:
@@ -59,7 +61,8 @@ class Front:
                 "wsgi.url_scheme": origin.scheme,
                 "SCRIPT_NAME": origin.prefix + taken,
                 "PATH_INFO": rest,
-                _URLS: lambda: self._advertised.of(origin, self._listener),
+                PEER: environ.get("REMOTE_ADDR", ""),
+                URLS: lambda: self._advertised.of(origin, self._listener),
             }
         )
         try:
@@ -109,7 +112,7 @@ class Front:
 
 def told_urls(environ: Mapping[str, Any]) -> Urls:
     """The addresses that the caller of this request is told. Behind a Front only."""
-    urls: Callable[[], Urls] = environ[_URLS]
+    urls: Callable[[], Urls] = environ[URLS]
     return urls()
 
 

@@ -112,7 +112,7 @@ def _operation(name: str, entry: Entry, of_type: dict[Any, Json]) -> Json:
         "operationId": name,
         "tags": [name.partition(".")[0]],
         "x-since": version.text(first_version(entry)),
-        "x-roles": [role.value for role in Role if role in entry.roles] if entry.login else [],
+        "x-roles": [role.value for role in Role if entry.allows(role)] if entry.login else [],
         "security": _security(entry),
         "requestBody": _body(name, entry, of_type),
         "responses": {"200": _success(REPLIES[name], of_type)}

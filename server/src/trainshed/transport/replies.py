@@ -6,6 +6,7 @@ a File.
 
 from typing import Any, NamedTuple
 
+from trainshed.transport.wire import accounts as a
 from trainshed.transport.wire import documents as d
 from trainshed.transport.wire.documents import FreeForm
 
@@ -55,7 +56,30 @@ def _many(**of_each: Shape) -> Shape:
     return {"succeeded": [{"id": str, **of_each}], "failed": list[d.Failed]}
 
 
+_LOGGED_IN: Shape = {"user": {"id": str, "name": str, "role": str}}
+
 REPLIES: dict[str, Shape] = {
+    "accounts.change_password": _NOTHING,
+    "accounts.create": {"id": str},
+    "accounts.delete": {"deleted": int},
+    "accounts.disable": _UPDATED,
+    "accounts.enable": _UPDATED,
+    "accounts.get_all": {"accounts": list[a.Account]},
+    "accounts.get_credentials": {"credentials": list[d.AccessKey]},
+    "accounts.get_modes": {
+        "password": bool,
+        "name": bool,
+        "unclaimed": bool,
+        "elsewhere": list[a.Elsewhere],
+        "authenticated": bool,
+    },
+    "accounts.invite": a.Ticket,
+    "accounts.login": _LOGGED_IN,
+    "accounts.login_by_name": _LOGGED_IN,
+    "accounts.redeem": _LOGGED_IN,
+    "accounts.reset_password": a.Ticket,
+    "accounts.revoke_credentials": {"revoked": int},
+    "accounts.set_role": _UPDATED,
     "auth.create_credentials": {"credentials": d.KeyPair},
     "auth.create_user": {"id": str},
     "auth.edit_credentials": _UPDATED,

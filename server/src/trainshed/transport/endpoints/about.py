@@ -27,13 +27,13 @@ def info(call: Call, request: Empty) -> dict[str, Any]:
 
 
 def supported_modes(call: Call, request: Empty) -> dict[str, Any]:
-    """How people log in: by access key alone. And whether this caller has done so."""
+    """How people log in: with a password, or elsewhere. And whether this caller has done so."""
     return {
-        "basic": {"enabled": False, "guest": {"enabled": False}},
+        "basic": {"enabled": not call.services.logins.name_is_enough, "guest": {"enabled": False}},
         "sso": {},
         "sso_providers": [],
         "server_errors": {"missed_es_upgrade": False, "es_connection_error": False},
-        "authenticated": call.who is not None,
+        "authenticated": call.login is not None,
     }
 
 

@@ -15,28 +15,36 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
 
 
 def login(call: Call, request: wire.Login) -> dict[str, Any]:
-    """A token for whoever proved who they are, by access key or by an older token."""
-    accounts = call.services.accounts
-    token = accounts.issue_token(call.identity, access_key=call.access_key, lifetime=request.expiration_sec)
+    """A token for whoever proved who they are: by access key, by an older token, by username and password (Basic)."""
+    proof = call.proof
+    token = call.services.accounts.issue_token(
+        proof.identity, by=proof.by, access_key=proof.access_key, lifetime=request.expiration_sec
+    )
+    if proof.password:
+        call.session.offer(token)
     return {"token": token}
 
 
 def logout(call: Call, request: Empty) -> dict[str, Any]:
-    """End the token of this call."""
-    if call.token:
-        call.services.accounts.revoke_token(call.token)
+    """End the token of this call, and the browser's session."""
+    if call.login and call.login.token:
+        call.services.accounts.revoke_token(call.login.token)
+        call.session.end()
     return {}
 
 
 def get_credentials(call: Call, request: Empty) -> dict[str, Any]:
     """The caller's access keys."""
+    return {"credentials": access_keys(call, call.identity.user)}
+
+
+def access_keys(call: Call, user: str) -> list[dict[str, Any]]:
+    """The user's, as clients are shown them."""
     shown = ("label", "last_used", "last_used_from")
-    return {
-        "credentials": [
-            {"access_key": key["id"], **{name: key[name] for name in shown if name in key}}
-            for key in call.services.accounts.credentials(call.identity.user)
-        ]
-    }
+    return [
+        {"access_key": key["id"], **{name: key[name] for name in shown if name in key}}
+        for key in call.services.accounts.credentials(user)
+    ]
 
 
 def create_credentials(call: Call, request: wire.CreateCredentials) -> dict[str, Any]:
@@ -95,5 +103,5 @@ def edit_user(call: Call, request: wire.EditUser) -> dict[str, Any]:
 
 
 def fixed_users_mode(call: Call, request: Empty) -> dict[str, Any]:
-    """Whether users come from a file with passwords: here they have access keys."""
-    return {"enabled": False, "server_errors": {}}
+    """Whether the users are those of the configuration."""
+    return {"enabled": call.services.logins.only_fixed_users, "server_errors": {}}

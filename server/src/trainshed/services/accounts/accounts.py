@@ -1,4 +1,4 @@
-"""Users, their access keys, and the tokens that stand for them.
+"""Access keys, and the tokens that stand for a login.
 
 An access key is a public name and a secret of 256 random bits. Only the secret's SHA-256 is stored: a slow hash protects
 guessable secrets, and would cost a login 200 ms for nothing here.
@@ -10,9 +10,9 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jwt
@@ -25,15 +25,19 @@ from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import And, Eq, Sort
+from trainshed.services.accounts.memory import Remembered
+from trainshed.services.accounts.policy import OUT_OF_THE_BOX, Policy
 
 log = logging.getLogger(__name__)
 
-DEFAULT_LIFETIME = 30 * 24 * 3600  # seconds a token lives when the caller does not say
-MAX_LIFETIME = 365 * 24 * 3600
 _MAY_IMPERSONATE = frozenset({Role.SYSTEM, Role.ROOT, Role.ADMIN})
 _ALGORITHM = "HS256"
 _KEY_BYTES = 15  # 20 characters: an access key is a name, not a secret
 _SECRET_BYTES = 32
+_NOTED_SECONDS = 60  # the last use of a key is as exact as that: to note each would be a write for each
+# The server's own: only who is root on the host makes keys for them.
+_OURS = frozenset({FIRST_ADMIN, ROOT})
+CONFIGURED, FIXED, LOCAL, NAMED, OIDC, HEADER = "configured", "fixed", "local", "named", "oidc", "header"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,26 @@ class Accounts:
     """Who may call, and as whom."""
 
     def __init__(
-        self, *, documents: Documents, cache: Cache, clock: Clock, token_secret: bytes, announcement: Announcement
+        self,
+        *,
+        documents: Documents,
+        cache: Cache,
+        clock: Clock,
+        token_secret: bytes,
+        announcement: Announcement,
+        policy: Policy = OUT_OF_THE_BOX,
     ) -> None:
         self._documents = documents
         self._cache = cache
         self._clock = clock
         self._token_secret = token_secret
         self._announcement = announcement
+        self._policy = policy
+        self._known: Remembered[tuple[Identity, str, float]] = Remembered(policy.tokens.remember)
+
+    def forget(self) -> None:
+        """Ask the store anew about every token: something about accounts has changed."""
+        self._known.forget()
 
     # users
 
@@ -133,12 +150,13 @@ class Accounts:
         self._insert_credentials(user, pair)
         return pair
 
-    def _insert_credentials(self, user: str, pair: KeyPair) -> None:
+    def _insert_credentials(self, user: str, pair: KeyPair, source: str = "") -> None:
         self._documents.insert(
             "credentials",
             {
                 "id": pair.access_key,
                 "user": user,
+                "source": source,
                 "label": pair.label,
                 "secret_sha256": _digest(pair.secret_key),
                 "created": dates.to_text(self._clock.now()),
@@ -159,44 +177,118 @@ class Accounts:
         """End the key and every token it gave. Raises INVALID_ACCESS_KEY unless the key is the user's own."""
         if not self._documents.count("credentials", _own(user, access_key)):
             raise ApiError(Fault.INVALID_ACCESS_KEY)
+        self._end_key(access_key)
+
+    def _end_key(self, access_key: str) -> None:
         # The tokens first: should this end in between, the key is still there to be revoked again.
-        self._cache.set(f"revoked:{access_key}", b"", MAX_LIFETIME)
-        self._documents.delete("credentials", _own(user, access_key))
+        self._cache.set(f"revoked:{access_key}", b"", self._policy.tokens.longest)
+        self._documents.delete("credentials", Eq(("id",), access_key))
+        self.forget()
+
+    def configure_keys(self) -> None:
+        """Let the keys of the configuration be good, and no longer those that it had and has no more."""
+        wanted = {key.access_key: key for key in self._policy.system_keys}
+        for document in self._documents.find("credentials", Eq(("source",), CONFIGURED)):
+            key = wanted.get(document["id"])
+            if key is None or document["secret_sha256"] != _digest(key.secret_key):
+                self._end_key(document["id"])
+        for key in wanted.values():
+            user = f"__{key.part}__"
+            with suppress(Duplicate):
+                self._insert_user(user, key.part, key.role)
+            self._documents.update("users", user, partial(dict.update, role=key.role.value))
+            with suppress(Duplicate):
+                self._insert_credentials(
+                    user, KeyPair(key.access_key, key.secret_key, "of the configuration"), CONFIGURED
+                )
+            self._cache.delete(f"revoked:{key.access_key}")
 
     # identities and tokens
 
     def by_credentials(self, access_key: str, secret_key: str, *, address: str = "") -> tuple[Identity, str]:
-        """The caller of an access key, and the key. Raises INVALID_CREDENTIALS, the same for a wrong key and a wrong secret."""
+        """The caller of an access key, and the key.
+
+        Raises INVALID_CREDENTIALS, the same for a wrong key and a wrong secret; of an account that may not log in
+        NOT_AUTHORIZED and INVALID_FIXED_USER.
+        """
         document = self._documents.get("credentials", access_key)
         stored = document["secret_sha256"] if document else _digest("")
         if not hmac.compare_digest(stored, _digest(secret_key)) or document is None:
             raise ApiError(Fault.INVALID_CREDENTIALS)
-        now = dates.to_text(self._clock.now())
+        identity, _ = self._standing(document["user"], Fault.INVALID_CREDENTIALS)
+        self._note_use(document, address)
+        return identity, access_key
+
+    def has_key(self, access_key: str) -> bool:
+        """Whether there is such an access key; its name is no secret."""
+        return self._documents.get("credentials", access_key) is not None
+
+    def _note_use(self, document: Document, address: str) -> None:
+        now = self._clock.now()
+        recent = dates.to_text(now - timedelta(seconds=_NOTED_SECONDS))
+        if recent < document.get("last_used", "") <= dates.to_text(now) and document.get("last_used_from") == address:
+            return
+        used = {"last_used": dates.to_text(now), "last_used_from": address}
         try:
-            self._documents.update("credentials", access_key, lambda d: d.update(last_used=now, last_used_from=address))
+            self._documents.update("credentials", document["id"], lambda stored: stored.update(used))
         except NotFound as error:  # revoked between the two
             raise ApiError(Fault.INVALID_CREDENTIALS) from error
         except StoreFull:  # reading goes on, and it begins with a login
             log.warning("the disk is full: the last use of an access key is not noted")
-        return self._identity(document["user"]), access_key
 
     def by_token(self, token: str) -> tuple[Identity, str]:
-        """The caller of a token, and the access key it came from. Raises INVALID_TOKEN and BLOCKED_TOKEN."""
+        """The caller of a token, and the access key it came from.
+
+        Raises INVALID_TOKEN and BLOCKED_TOKEN; of an account that may not log in NOT_AUTHORIZED and INVALID_FIXED_USER.
+        """
+        now = self._clock.now().timestamp()
+        known = self._known.get(token, now)
+        if known is None:
+            turn = self._known.turn
+            known = self._by_token(token)
+            self._known.keep(token, known, now, turn)
+        identity, access_key, expires = known
+        if expires <= now:
+            raise ApiError(Fault.INVALID_TOKEN, "it has expired")
+        return identity, access_key
+
+    def _by_token(self, token: str) -> tuple[Identity, str, float]:
         claims = self._claims(token)
         if any(self._cache.get(f"revoked:{claims[name]}") is not None for name in ("jti", "key") if claims.get(name)):
             raise ApiError(Fault.BLOCKED_TOKEN)
-        return self._bearer(claims["identity"]), str(claims.get("key", ""))
-
-    def _bearer(self, who: Any) -> Identity:
-        # The token says who it is; what that user may do, and whether there still is one, is asked anew.
         try:
-            user_id, company = str(who["user"]), str(who["company"])
-        except (KeyError, TypeError) as error:
+            user_id, company = str(claims["identity"]["user"]), str(claims["identity"]["company"])
+            relies_on = dict(claims.get("sessions", {}))
+        except (KeyError, TypeError, ValueError) as error:
             raise ApiError(Fault.INVALID_TOKEN) from error
+        # The token says who it is; what that user may do, and whether there still is one, is asked anew.
+        identity, _ = self._standing(user_id, Fault.INVALID_TOKEN)
+        for user, session in relies_on.items():
+            if session not in (None, self._standing(user, Fault.INVALID_TOKEN)[1]):
+                raise ApiError(Fault.BLOCKED_TOKEN)
+        return replace(identity, company=company), str(claims.get("key", "")), claims["exp"]
+
+    def _standing(self, user_id: str, unknown: Fault) -> tuple[Identity, int]:
+        """Who the user is, and the number of its sessions' generation. Raises unless the user may log in."""
         user = self._documents.get("users", user_id)
         if user is None:
-            raise ApiError(Fault.INVALID_TOKEN, "no such user")
-        return Identity(user=user_id, company=company, role=Role(user["role"]), name=user["name"])
+            raise ApiError(unknown, "no such user" if unknown is Fault.INVALID_TOKEN else "")
+        login = self._documents.get("logins", user_id) or {}
+        if login.get("disabled"):
+            raise ApiError(Fault.NOT_AUTHORIZED, "this account is disabled")
+        if not self.is_admitted(user_id, login.get("source", "")):
+            raise ApiError(Fault.INVALID_FIXED_USER)
+        identity = Identity(user=user_id, company=user["company"], role=Role(user["role"]), name=user["name"])
+        return identity, login.get("sessions", 0)
+
+    def is_admitted(self, user_id: str, source: str) -> bool:
+        """Whether a user who has its account from there may log in: fixed users leave no room for others."""
+        policy = self._policy
+        if not policy.fixed_users.enabled or source == FIXED or user_id in _OURS:
+            return True
+        configured = {f"__{key.part}__" for key in policy.system_keys}
+        elsewhere = {OIDC: policy.oidc.issuer, HEADER: policy.trusted_header.name}
+        return user_id in configured or bool(elsewhere.get(source))
 
     def impersonate(self, identity: Identity, user_id: str) -> Identity:
         """The other user, when the caller may act as one and gains nothing by it. Raises IMPERSONATION_ERROR."""
@@ -217,16 +309,24 @@ class Accounts:
             raise ApiError(Fault.INVALID_USER_ID, user_id)
         return self._identity(user_id)
 
-    def issue_token(self, identity: Identity, *, access_key: str = "", lifetime: int | None = None) -> str:
-        """A token for the caller. lifetime: seconds, at most MAX_LIFETIME."""
-        seconds = min(lifetime if lifetime and lifetime > 0 else DEFAULT_LIFETIME, MAX_LIFETIME)
+    def issue_token(
+        self, identity: Identity, *, access_key: str = "", lifetime: int | None = None, by: Identity | None = None
+    ) -> str:
+        """A token for the identity. It ends with what it relies on: the access key, or else the user's sessions.
+
+        lifetime: seconds. by: the caller, where it is another who acts as this one; the token ends with the caller's too.
+        """
+        limits = self._policy.tokens
+        seconds = min(lifetime if lifetime and lifetime > 0 else limits.default, limits.longest)
         now = self._clock.now()
+        users = {identity.user, by.user if by else identity.user}
         claims = {
             "jti": new_id(),
             "key": access_key,
             "iat": now,
             "exp": now + timedelta(seconds=seconds),
             "auth_type": "Bearer",
+            "sessions": {user: None if access_key else self._session(user) for user in sorted(users)},
             "identity": {
                 "user": identity.user,
                 "company": identity.company,
@@ -240,11 +340,16 @@ class Accounts:
         }
         return jwt.encode(claims, self._token_secret, algorithm=_ALGORITHM)
 
+    def _session(self, user_id: str) -> int:
+        generation: int = (self._documents.get("logins", user_id) or {}).get("sessions", 0)
+        return generation
+
     def revoke_token(self, token: str) -> None:
         """End one token, as a logout does. Raises INVALID_TOKEN."""
         claims = self._claims(token)
         left = claims["exp"] - self._clock.now().timestamp()
         self._cache.set(f"revoked:{claims['jti']}", b"", max(left, 1.0))
+        self.forget()
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -255,6 +360,10 @@ class Accounts:
         if not isinstance(expires, int | float) or expires <= self._clock.now().timestamp():
             raise ApiError(Fault.INVALID_TOKEN, "it has expired")
         return claims
+
+    def identity(self, user_id: str) -> Identity:
+        """Of a user who may log in. Raises INVALID_USER_ID, NOT_AUTHORIZED, INVALID_FIXED_USER."""
+        return self._standing(user_id, Fault.INVALID_USER_ID)[0]
 
     def _identity(self, user_id: str) -> Identity:
         user = self.user(user_id)

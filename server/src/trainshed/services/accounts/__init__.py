@@ -1,0 +1,19 @@
+"""Accounts: who there is, how they prove it, and what stands for the proof afterwards. The model is in docs/security.md."""
+
+from trainshed.services.accounts.accounts import Accounts, Announcement, KeyPair
+from trainshed.services.accounts.logins import Logins
+from trainshed.services.accounts.people import People, Person
+from trainshed.services.accounts.policy import DEFAULT_LIFETIME, MAX_LIFETIME, OUT_OF_THE_BOX, Policy
+
+__all__ = [
+    "DEFAULT_LIFETIME",
+    "MAX_LIFETIME",
+    "OUT_OF_THE_BOX",
+    "Accounts",
+    "Announcement",
+    "KeyPair",
+    "Logins",
+    "People",
+    "Person",
+    "Policy",
+]
