@@ -108,6 +108,7 @@ def test_what_is_wrong_is_an_error_that_names_the_place(tmp_path: Path, name: st
         ("services.tasks.non_responsive_tasks_watchdog.treshold_sec", THRESHOLD),
         ("services.threshold_sec", THRESHOLD),
         ("apiserver.listen.prot", "apiserver.listen.port"),
+        ("apiserver.default_worker_timeout_sec", "services.workers.default_worker_timeout_sec"),
     ],
 )
 def test_an_unknown_key_is_a_warning_with_the_nearest_one(path: str, nearest: str) -> None:
@@ -115,6 +116,11 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_one(path: str, nearest: st
     assert found.settings == settings()
     assert only(found).level is Level.WARNING
     assert f"is {nearest} meant?" in only(found).text
+
+
+def test_no_key_is_named_that_is_not_near() -> None:
+    assert "meant" not in only(loaded(CLEARML__APISERVER__SOMETHING__ELSE__ENABLED="1")).text
+    assert "is one of apiserver, hosts," in only(loaded(CLEARML__WEBSERVER__X="1")).text
 
 
 def test_an_unknown_file_and_a_missing_folder_are_warnings(tmp_path: Path) -> None:

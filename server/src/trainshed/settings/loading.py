@@ -178,12 +178,18 @@ def _stranger(raw: Raw) -> Finding:
 
 
 def _nearest(path: str) -> str:
-    last = path.rpartition(".")[2]
-    under_other_name = [known for known in BY_PATH if known.rpartition(".")[2] == last]
-    close = difflib.get_close_matches(path, under_other_name, n=1, cutoff=0) or difflib.get_close_matches(
-        path, BY_PATH, n=1, cutoff=0.75
+    parts = path.split(".")
+    below = {*parts[1:]}
+    # The very name in another place, if most of the way there is the same; else one that is spelt almost so.
+    elsewhere = [
+        known
+        for known in BY_PATH
+        if known.endswith(f".{parts[-1]}") and 2 * len(below & {*known.split(".")}) > len(below)
+    ]
+    close = difflib.get_close_matches(path, elsewhere, n=1, cutoff=0) or difflib.get_close_matches(
+        path, BY_PATH, n=1, cutoff=0.8
     )
-    if not close and path.partition(".")[0] not in FILES:
+    if not close and parts[0] not in FILES:
         return f"; the first part is one of {', '.join(FILES)}"
     return f"; is {close[0]} meant?" if close else ""
 
