@@ -341,8 +341,7 @@ def test_triggers(server: LiveServer, tmp_path: Path) -> None:
 
 def test_the_states_of_a_task_and_what_is_written_on_it(server: LiveServer, tmp_path: Path) -> None:
     read = server.run(SCRIPTS / "states.py", home=tmp_path)
-    tags = read["changed"][2]
-    assert sorted(tags) == ["a", "b", "c"]
+    tags = ["a", "b", "c"]
     assert read == {
         "enqueued": ["queued", ["first", "second"], True],
         "dequeued": ["created", ["second"]],

@@ -58,7 +58,9 @@ first.set_tags(["a", "b"])
 first.add_tags("c")
 first.set_system_tags([*first.get_system_tags(), "mine"])
 changed = Task.get_task(project_name=PROJECT, task_name="renamed")
-seen["changed"] = [changed.id == first.id, changed.comment, changed.get_tags(), "mine" in changed.get_system_tags()]
+# The client sends tags as a set: in any order.
+tags = sorted(changed.get_tags())
+seen["changed"] = [changed.id == first.id, changed.comment, tags, "mine" in changed.get_system_tags()]
 
 
 def found(**filters: object) -> list[str]:
@@ -74,10 +76,10 @@ second.mark_completed()
 second.publish()
 seen["published"] = [status(second), found(status=["published"]), found(type=["inference"])]
 fields = Task.query_tasks(project_name=PROJECT, task_name="^renamed$", additional_return_fields=["tags", "comment"])
-seen["queried"] = [fields[0]["id"] == first.id, fields[0]["tags"], fields[0]["comment"]]
+seen["queried"] = [fields[0]["id"] == first.id, sorted(fields[0]["tags"]), fields[0]["comment"]]
 
 copy = Task.import_task({**changed.export_task(), "name": "imported"})
-seen["imported"] = [copy.name, copy.id != first.id, copy.get_tags(), str(copy.task_type)]
+seen["imported"] = [copy.name, copy.id != first.id, sorted(copy.get_tags()), str(copy.task_type)]
 seen["projects"] = [project.name for project in Task.get_projects() if project.name == PROJECT]
 seen["deleted"] = [bool(copy.delete()), Task.query_tasks(project_name=PROJECT, task_name="imported")]
 print(json.dumps(seen))
