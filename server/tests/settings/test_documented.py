@@ -4,15 +4,16 @@ The texts are those of the page "Configuring ClearML Server".
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from trainshed import bootstrap
 from trainshed.bootstrap import Engines
+from trainshed.services import Services
 from trainshed.settings import Settings
-from trainshed.settings.loading import Level, load
-from trainshed.testing.api import ApiClient, CallFailed, memory_engines
+from trainshed.testing.api import ApiClient, CallFailed
+
+Served = Callable[[Settings, Engines], tuple[ApiClient, Services]]
 
 WATCHDOG = """
         tasks {
@@ -32,43 +33,10 @@ tasks {
 """
 
 
-@pytest.fixture
-def engines(tmp_path: Path) -> Engines:
-    return memory_engines(tmp_path)
-
-
-@pytest.fixture
-def configure(tmp_path: Path) -> Callable[..., Settings]:
-    """The settings that files, by name, and variables make."""
-
-    def settings(files: dict[str, str] | None = None, **variables: str) -> Settings:
-        for name, text in (files or {}).items():
-            (tmp_path / f"{name}.conf").write_text(text)
-        loaded = load({"CLEARML_CONFIG_DIR": str(tmp_path), "TRAINSHED_DATA_DIR": str(tmp_path / "data"), **variables})
-        assert loaded.settings is not None, loaded.findings
-        assert loaded.worst() in (None, Level.NOTE), loaded.findings
-        return loaded.settings
-
-    return settings
-
-
-def served(settings: Settings, engines: Engines) -> ApiClient:
-    """A server that is set up so, and a user of it."""
-    settings.data_dir.mkdir()
-    services = bootstrap.configured_services(settings, engines)
-    user = services.accounts.create_user("tester")
-    keys = services.accounts.create_credentials(user)
-    identity, _ = services.accounts.by_credentials(keys.access_key, keys.secret_key)
-    http = bootstrap.build_apps(engines, services)["api"].test_client()
-    return ApiClient(
-        engines=engines, http=http, user=user, authorization=f"Bearer {services.accounts.issue_token(identity)}"
-    )
-
-
-def test_the_watchdog(configure: Callable[..., Settings], engines: Engines) -> None:
+def test_the_watchdog(configure: Callable[..., Settings], engines: Engines, served: Served) -> None:
     settings = configure({"services": WATCHDOG.replace("7200", "100").replace("900", "50")})
     assert settings.watchdog_seconds == 50
-    api = served(settings, engines)
+    api, _ = served(settings, engines)
     task = api.call("tasks.create", name="a task", type="training")["id"]
     api.call("tasks.started", task=task)
     watchdog = bootstrap.configured_services(settings, engines).watchdog
@@ -79,8 +47,8 @@ def test_the_watchdog(configure: Callable[..., Settings], engines: Engines) -> N
     assert configure({"services": WATCHDOG}) == configure({"services": ""})
 
 
-def test_the_limit_of_compared_tasks(configure: Callable[..., Settings], engines: Engines) -> None:
-    api = served(configure({"services": LIMIT}), engines)
+def test_the_limit_of_compared_tasks(configure: Callable[..., Settings], engines: Engines, served: Served) -> None:
+    api, _ = served(configure({"services": LIMIT}), engines)
     tasks = [api.call("tasks.create", name="a task", type="training")["id"] for _ in range(4)]
     api.call("events.multi_task_scalar_metrics_iter_histogram", tasks=tasks[:3])
     with pytest.raises(CallFailed, match="at most 3 tasks"):
