@@ -453,6 +453,5 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
 
 def advertised(settings: Settings) -> Advertised:
     """What is said of the addresses of this server."""
-    return Advertised(
-        addresses=settings.addresses, files_urls=settings.files_urls, host=settings.host, ports=settings.ports
-    )
+    further = (*settings.files_urls, *((settings.files_host,) if settings.files_host else ()))
+    return Advertised(addresses=settings.addresses, files_urls=further, host=settings.host, ports=settings.ports)

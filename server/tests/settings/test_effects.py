@@ -172,6 +172,14 @@ def test_a_job_can_be_switched_off(
     assert there - left == {job}
 
 
+def test_whose_files_are_its_own(configure: Callable[..., Settings]) -> None:
+    prefixes = 'async_urls_delete.fileserver.url_prefixes: ["https://old.example.com/files"]'
+    settings = configure({"services": prefixes, "hosts": 'fileserver: "http://fileserver:8081"'})
+    own = bootstrap.advertised(settings).own_files()
+    assert {"https://old.example.com/files", "http://fileserver:8081"} <= {*own}
+    assert not {*bootstrap.advertised(Settings(data_dir=settings.data_dir)).own_files()} & {"http://fileserver:8081"}
+
+
 def test_how_often_it_is_tried_to_delete_a_file(configure: Callable[..., Settings]) -> None:
     assert [configure().files_retries.after(attempts) for attempts in (1, 2, 5, 9)] == [60, 300, 43_200, 43_200]
     found = configure({"services": "async_urls_delete { max_retries: 9, retry_timeout_sec: 10 }"}).files_retries

@@ -21,7 +21,7 @@ class Settings:
 
     data_dir: where everything is kept. host: the address to listen on. ports: listener -> TCP port. listeners: those that
     run. durable: wait for the disk at every write, so that a power cut loses nothing that was acknowledged.
-    addresses: by what urls it is reached. files_urls: further ones of the file server; for the deletion of files.
+    addresses: by what urls it is reached. files_urls, files_host: further ones of the file server; for the deletion of files.
     watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept. limits: how much at once.
@@ -36,6 +36,7 @@ class Settings:
     durable: bool = True
     addresses: Addresses = field(default_factory=Addresses)
     files_urls: tuple[str, ...] = ()
+    files_host: str = ""
     watchdog: bool = True
     silence_seconds: int = 7200  # an hour of computing between two reports is usual
     watchdog_seconds: float = 900.0

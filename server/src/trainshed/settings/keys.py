@@ -90,6 +90,12 @@ KEYS = (
         "The header that they write: X-Forwarded-For, -Proto, -Host and -Prefix; or Forwarded.",
     ),
     Key(
+        "hosts.fileserver",
+        _URL,
+        "files_host",
+        "An address by which other parts of the deployment reach the file server; links with it are known as its own.",
+    ),
+    Key(
         "services.async_urls_delete.fileserver.url_prefixes",
         TEXTS,
         "files_urls",
@@ -220,6 +226,7 @@ _CURRENT = "What is shown is always current: nothing of it is kept to be shown a
 _CALLS_NOBODY = "The server calls nobody."
 _BY_REPORTS = "What reports is there, and is gone when it is silent."
 _ONE_COMPANY = "There is one company."
+_LOGS = "It is for the logging of that server."
 _OWN_FILES = "Files are deleted where they are, without a call over the network."
 
 IGNORED = (
@@ -236,7 +243,9 @@ IGNORED = (
     Ignored("apiserver.version", "Every version of the API is answered, up to the newest."),
     Ignored("apiserver.pre_populate", "A new server is empty."),
     Ignored("apiserver.auth.verify_user_tokens", _ALWAYS),
-    Ignored("apiserver.auth.delete_missing_autocreated_users", "Who is no longer in it is disabled, and loses nothing."),
+    Ignored(
+        "apiserver.auth.delete_missing_autocreated_users", "Who is no longer in it is disabled, and loses nothing."
+    ),
     Ignored("apiserver.auth.cookies_domain_override", _ONE_COMPANY),
     Ignored("apiserver.auth.custom_cookies", "There is one cookie, of the session."),
     Ignored("apiserver.cors.supports_credentials", "An origin that is named may use a session; one of many may not."),
@@ -253,6 +262,8 @@ IGNORED = (
     Ignored("hosts.elastic", _SQLITE),
     Ignored("hosts.redis", _SQLITE),
     Ignored("hosts.apiserver", "The file server asks no other server who calls."),
+    *(Ignored(f"logging.{name}", _LOGS) for name in ("version", "disable_existing_loggers", "incremental")),
+    *(Ignored(f"logging.{name}", _LOGS) for name in ("formatters", "filters", "handlers", "loggers", "root")),
     Ignored("secure.redis", _SQLITE),
     Ignored("secure.http.session_secret", "A session is a token, which secure.auth.token_secret signs."),
     Ignored("services._mongo.allow_disk_use", _SQLITE),
