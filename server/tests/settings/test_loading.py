@@ -151,6 +151,47 @@ def test_the_variables_of_the_client_are_none_of_ours() -> None:
     assert not loaded(CLEARML__SDK__DEVELOPMENT__X="1", CLEARML__AGENT__WORKER_ID="2").findings
 
 
+@pytest.mark.parametrize("text", ['{"port": 9000}', "{port: 9000}", '{"port": "9000"}'])
+def test_a_branch_in_a_variable(text: str) -> None:
+    found = settings(CLEARML__APISERVER__LISTEN=text)
+    assert (found.ports["api"], found.host) == (9000, "127.0.0.1")
+
+
+@pytest.mark.parametrize("text", ["{port: ", "{port 9000]"])
+def test_a_variable_that_cannot_be_read(text: str) -> None:
+    assert only(loaded(CLEARML__APISERVER__LISTEN=text)).level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("1.5", 1.5), ("5m", 300), ("2 hours", 7200), ("1d", 86_400), ('"30 s"', 30), ("20 minutes", 1200)],
+)
+def test_a_time(text: str, expected: float) -> None:
+    assert settings(**{VARIABLE: text}).silence_seconds == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["500ms", "0", "-1", "NaN", "Infinity", "1e999", "nan", "5 m 3 s", "true", "[1]", "1 ms"]
+)
+def test_what_is_no_time(text: str) -> None:
+    assert only(loaded(**{VARIABLE: text})).level is Level.ERROR
+
+
+def test_a_mark_at_the_begin_of_a_file_and_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "apiserver.conf").write_bytes(b"\xef\xbb\xbflisten.port: 9000\r\n")
+    assert settings(str(tmp_path)).ports["api"] == 9000
+    (tmp_path / "apiserver.conf").write_bytes(b"listen.port: \xff")
+    assert "it is not UTF-8" in only(loaded(str(tmp_path))).text
+
+
+def test_a_file_that_includes_itself(tmp_path: Path) -> None:
+    assert only(loaded(folder(tmp_path, apiserver='include "apiserver.conf"'))).level is Level.ERROR
+
+
+def test_a_branch_is_no_value() -> None:
+    assert "must be an object, with " in only(loaded(CLEARML__SERVICES__EVENTS="1")).text
+
+
 @pytest.mark.parametrize("text", ["a#b", "12345678", "x{y", "null", "true", '"quoted"', "7d", "a,b", "$HOME"])
 def test_a_text_in_a_variable_is_taken_as_it_stands(text: str) -> None:
     assert settings(CLEARML__APISERVER__LISTEN__IP=text).host == text.strip('"')

@@ -78,6 +78,7 @@ def test_a_file_that_is_no_secret(tmp_path: Path, name: str, said: str) -> None:
         f"auth.token_secret: {SECRET} ${{NOT_THERE}}",
         f'redis.apiserver.password: "{SECRET}"',
         f'auth: "{SECRET}"',
+        f'include "more.inc", auth.token_secret: "{SECRET}"',
     ],
 )
 def test_a_secret_stands_in_nothing_that_is_said(
@@ -87,6 +88,7 @@ def test_a_secret_stands_in_nothing_that_is_said(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    (tmp_path / "more.inc").write_text(f'auth.token_secret: "{SECRET}", auth.secret: "{SECRET}"')
     found = loaded(tmp_path, text)
     assert SECRET not in repr(found)
     monkeypatch.setenv("CLEARML_CONFIG_DIR", str(tmp_path))

@@ -3,6 +3,7 @@
 Numbers and truth values may come as text too, as HOCON has it: what a file takes from the environment always does.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -10,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
-_UNITS = {"": 1, "s": 1, "second": 1, "m": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_UNITS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -22,13 +28,15 @@ class Form:
     """words: what is expected. read: makes the value of Settings; raises ValueError when it is not what is expected.
 
     text: a variable's value is the text as it stands, whatever JSON would make of it.
-    shown: the value as the configuration would say it, without secrets.
+    shown: the value as the configuration would say it, without secrets. private: a part of it is a secret, so that no
+    value is repeated to say that it is wrong.
     """
 
     words: str
     read: Callable[[object], Any]
     text: bool = False
     shown: Callable[[Any], Any] = lambda value: value
+    private: bool = False
 
 
 def _flag(value: object) -> bool:
@@ -48,8 +56,10 @@ def _text(value: object) -> str:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError
-    number = float(value)
-    return int(number) if number.is_integer() else number
+    number = float(value) if isinstance(value, str) else value
+    if not math.isfinite(number):
+        raise ValueError
+    return int(number) if number == int(number) else number
 
 
 def whole(low: int, high: int | None = None, *, of: str = "") -> Form:
@@ -71,10 +81,9 @@ def seconds(low: float) -> Form:
     def read(value: object) -> float:
         if isinstance(value, str):
             found = _DURATION.fullmatch(value.strip().lower())
-            unit = "" if found is None else found[2].removesuffix("s") or found[2][:1]
-            if found is None or unit not in _UNITS:
+            if found is None or found[2] not in _UNITS:
                 raise ValueError
-            value = float(found[1]) * _UNITS[unit]
+            value = float(found[1]) * _UNITS[found[2]]
         number = _number(value)
         if number < low:
             raise ValueError
@@ -152,7 +161,7 @@ def records(kind: type, forms: Mapping[str, Form], *, secret: frozenset[str] = f
             for found in value
         ]
 
-    return Form(f"a list of objects with {', '.join(forms)}", read, shown=shown)
+    return Form(f"a list of objects with {', '.join(forms)}", read, shown=shown, private=bool(secret))
 
 
 def _has_default(field: Field[Any]) -> bool:

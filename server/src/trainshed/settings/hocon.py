@@ -4,6 +4,7 @@ A file may include others of this machine and take values from the environment; 
 """
 
 import json
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -32,6 +33,7 @@ def _no_package(name: str) -> NoReturn:
 # pyhocon reads `7d` as a time wherever it stands. What is a time is known by the key alone; a password may look like one.
 config_parser.get_period_expr = pyparsing.NoMatch
 config_parser.ConfigFactory = _Local
+config_parser.logger.setLevel(logging.WARNING)  # it would tell the log what an included file says
 config_parser.find_package_dirs = _no_package  # it would import the package
 
 

@@ -16,6 +16,7 @@ from trainshed.settings.keys import BY_PATH, FILES, IGNORED, KEYS, SECRETS, Key
 from trainshed.settings.sources import Found, Raw, Trouble
 
 _SECRET_BYTES = 64 * 1024  # a file of a secret that is larger is the wrong file
+_SHOWN = 200  # characters of a wrong value
 DEFAULT = "default"
 
 
@@ -142,7 +143,8 @@ def _value(raw: Raw, environ: Mapping[str, str]) -> tuple[Key, Any] | None:
         return key, key.form.read(value)
     except ValueError as error:
         place = str(error) if str(error).startswith("[") else f"must be {key.form.words}"
-        got = "" if key.secret or str(error).startswith("[") else f", and is {json.dumps(value, default=str)}"
+        hidden = key.secret or key.form.private
+        got = "" if hidden or str(error).startswith("[") else f", and is {json.dumps(value, default=str)[:_SHOWN]}"
         raise ValueError(f"{place}{got}") from error
 
 
@@ -168,7 +170,7 @@ def _secret(name: object, environ: Mapping[str, str]) -> str:
 def _stranger(raw: Raw) -> Finding:
     """What is said of a path that is no key. Its value is not: it may be a secret under a wrong name."""
     for ignored in IGNORED:
-        if _related(raw.path, ignored.path):
+        if raw.path == ignored.path or raw.path.startswith(f"{ignored.path}."):
             return Finding(Level.NOTE, raw.origin, raw.path, f"no effect here. {ignored.reason}")
     below = [path for path in BY_PATH if path.startswith(f"{raw.path}.")]
     if below:

@@ -41,7 +41,12 @@ def files(environ: Mapping[str, str], folders: Iterable[str] = FOLDERS) -> Found
     named = environ.get("CLEARML_CONFIG_DIR", environ.get("TRAINS_CONFIG_DIR"))
     for name in folders if named is None else filter(None, named.split(os.pathsep)):
         folder = Path(name)
-        if folder.is_dir():
+        try:
+            there = folder.is_dir()
+        except OSError as error:
+            yield Trouble(name, f"it cannot be read: {error.strerror}", fatal=True)
+            continue
+        if there:
             yield from _folder(folder)
         elif named is not None:
             yield Trouble(name, "it is named in CLEARML_CONFIG_DIR and is no folder", fatal=False)
@@ -61,11 +66,12 @@ def _folder(folder: Path) -> Found:
 
 def _file(path: Path, under: str) -> Found:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
-        yield Trouble(str(path), f"it cannot be read: {error}", fatal=True)
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        yield Trouble(str(path), f"it cannot be read: {reason}", fatal=True)
         return
     from trainshed.settings import hocon  # slow to import, and most servers have no file
 
@@ -96,31 +102,36 @@ def variables(environ: Mapping[str, str]) -> Found:
             path = _named(name.removeprefix(f"{prefix}_").lower().replace("__", "."))
             # An empty one is what a compose file makes of a variable that is not set.
             if name.startswith(f"{prefix}_") and text and path.partition(".")[0] not in _CLIENT:
-                yield _parsed(path, text, f"${name}")
+                yield from _parsed(path, text, f"${name}")
     for name, key in FIXED.items():
         for full in (name, *(prefix + name for prefix in PREFIXES)):
             if said := environ.get(full):
-                yield _parsed(key, said, f"${full}")
+                yield from _parsed(key, said, f"${full}")
 
 
 def _named(path: str) -> str:
     return ALIASES.get(path, path)
 
 
-def _parsed(path: str, text: str, origin: str) -> Raw | Trouble:
+def _parsed(path: str, text: str, origin: str) -> Found:
     """JSON, else HOCON. For a key that is a text it is the text as it stands, unless it is a JSON text in its quotes."""
-    form = BY_PATH[path].form if path in BY_PATH else None
+    key = BY_PATH.get(path)
     try:
         value = json.loads(text)
     except ValueError:
-        pass
-    else:
-        return Raw(path, value if form is None or not form.text or isinstance(value, str) else text, origin)
-    if form is None or form.text or text.isalnum():
-        return Raw(path, text, origin)
-    from trainshed.settings import hocon
+        value = text
+    if key and key.form.text:
+        yield Raw(path, value if isinstance(value, str) else text, origin)
+        return
+    if value is text and not text.isalnum() and (key or text.lstrip().startswith("{")):
+        from trainshed.settings import hocon
 
-    try:
-        return Raw(path, hocon.parse(f"value: {text}", Path())["value"], origin)
-    except (hocon.Unreadable, KeyError):
-        return Trouble(origin, f"{path} must be {form.words}", fatal=True)
+        try:
+            value = hocon.parse(f"value: {text}", Path())["value"]
+        except (hocon.Unreadable, KeyError):
+            yield Trouble(origin, f"{path} must be {key.form.words if key else 'JSON or HOCON'}", fatal=True)
+            return
+    if isinstance(value, Mapping) and not key:
+        yield from leaves(value, path, origin)
+    else:
+        yield Raw(path, value, origin)
