@@ -202,3 +202,26 @@ def test_large_bodies_and_bombs(server: LiveServer, caller: Caller) -> None:
     assert_answers_as_ever(server)
     assert resident(server) - before < 512 * MIB
     assert "Traceback" not in server.log()
+
+
+def test_many_large_bodies_at_once(server: LiveServer, caller: Caller) -> None:
+    """What does not fit beside the others is told to try again, and they have it whole."""
+    size = 40 * MIB
+    before = resident(server)
+    with ExitStack() as stack:
+        head = request("POST", "/v2.31/tasks.get_all", caller, size)
+        connections = [opened(stack, server, "api", head) for _ in range(16)]
+
+        def fill(connection: socket.socket) -> bytes:
+            with suppress(ConnectionError):
+                connection.sendall(b"x" * (size - 1))
+            return connection.recv(4096) if select.select([connection], [], [], PATIENCE / 2)[0] else b""
+
+        with ThreadPoolExecutor(len(connections)) as pool:
+            answers = list(pool.map(fill, connections))
+        assert resident(server) - before < 900 * MIB
+        refused = [answer for answer in answers if answer]
+        assert 3 <= len(refused) <= 8  # 12 of them have room
+        assert all(answer.startswith(b"HTTP/1.1 429") and b"retry-after: 2" in answer.lower() for answer in refused)
+        assert_answers_as_ever(server)
+    assert "Traceback" not in server.log()

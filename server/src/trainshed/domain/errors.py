@@ -87,6 +87,7 @@ class Fault(Enum):
     # Clients repeat a 429 after pauses that grow; a 408, which the first one is, they would not.
     TOO_SLOW = _Row(429, 2, "the request's body came too slowly; try again")
     TOO_MANY_REQUESTS = _Row(429, 1, "too many requests of this address run at once; try again")
+    BUSY = _Row(429, 3, "too many large requests are here at once; try again")
     TOO_MANY_LOGINS = _Row(429, 0, "too many logins were tried")
     INTERNAL = _Row(500, 0, "an internal error; its details are in the server's log")
     LOW_DISK_SPACE = _Row(500, 4, "the disk is full: nothing was written; reading goes on")

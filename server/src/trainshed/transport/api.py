@@ -47,9 +47,10 @@ def create_api_app(services: Services, guard: Guard | None = None) -> Flask:
     """The WSGI application of the API listener. guard: the way in, as it is out of the box when left out."""
     entrance = guard or Guard(services.accounts, services.logins)
     structs.learn()
+    room = body.Room()
 
     def answer(request: Request) -> Response:
-        reply = entrance.preflight(request) or _answer(services, entrance, request)
+        reply = entrance.preflight(request) or _answer(services, entrance, room, request)
         if any(name in request.headers for name in _FORKING_CLIENTS):
             reply.headers["Connection"] = "close"
         return entrance.finish(request, reply)
@@ -57,7 +58,7 @@ def create_api_app(services: Services, guard: Guard | None = None) -> Flask:
     return _Bare(answer)
 
 
-def _answer(services: Services, guard: Guard, http: Request) -> Response:
+def _answer(services: Services, guard: Guard, room: body.Room, http: Request) -> Response:
     endpoint = Endpoint()
     try:
         if http.path in ("/", "/health"):
@@ -67,7 +68,7 @@ def _answer(services: Services, guard: Guard, http: Request) -> Response:
         name, asked = _parse(http.path)
         endpoint = Endpoint(name, version.in_meta(asked), version.in_meta(min(asked, version.API)))
         entry = _look_up(name, asked)
-        data = legacy.downgraded(name, asked, _call(services, guard, http, name, entry, asked))
+        data = legacy.downgraded(name, asked, _call(services, guard, room, http, name, entry, asked))
         return data if isinstance(data, Response) else success(data, endpoint)
     except ApiError as error:
         return failure(error, endpoint)
@@ -103,23 +104,25 @@ def _look_up(name: str, asked: tuple[int, int]) -> Entry:
     return entry
 
 
-def _call(services: Services, guard: Guard, http: Request, name: str, entry: Entry, asked: tuple[int, int]) -> Any:
-    # Who calls comes first: a stranger's body is not even read.
+def _call(
+    services: Services, guard: Guard, room: body.Room, http: Request, name: str, entry: Entry, asked: tuple[int, int]
+) -> Any:
+    # Who calls comes first: a stranger's body is not even read, or only a small one.
     login = _login(guard, http, name, entry)
-    raw = body.read(http)
-    if not entry.reports:
-        _settle(services)
-    arguments = {} if entry.batch else legacy.upgraded(name, asked, body.arguments(http, raw))
-    call = Call(
-        services=services,
-        arguments=arguments,
-        body=raw,
-        version=asked,
-        session=guard.session(http),
-        login=login,
-        address=http.remote_addr or "",
-    )
-    return entry.handler(call, _request(entry, http, raw, arguments))
+    with body.held(http, room, stranger=login is None) as raw:
+        if not entry.reports:
+            _settle(services)
+        arguments = {} if entry.batch else legacy.upgraded(name, asked, body.arguments(http, raw))
+        call = Call(
+            services=services,
+            arguments=arguments,
+            body=raw,
+            version=asked,
+            session=guard.session(http),
+            login=login,
+            address=http.remote_addr or "",
+        )
+        return entry.handler(call, _request(entry, http, raw, arguments))
 
 
 def _settle(services: Services) -> None:

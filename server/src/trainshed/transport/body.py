@@ -1,7 +1,10 @@
 """Request bodies: bounded reading, unpacking and decoding."""
 
+import io
+import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,7 +14,12 @@ from trainshed.domain.errors import ApiError, Fault
 
 MAX_BODY = 64 * 1024 * 1024  # bytes, unpacked; the client splits its batches at 15 MiB
 MAX_DEPTH = 100  # of nested objects and lists: deeper ones could be stored, but not surely read back
+SMALL = 256 * 1024  # bytes: up to here a body is read whoever sends it and however many are held
+MOST_HELD = 512 * 1024 * 1024  # bytes of the larger ones at once
+_RETRY_SECONDS = 2
 _PIECE = 256 * 1024
+# What an empty list or object takes when decoded, besides its text: bodies that are nothing else would be 25 times as large.
+_CONTAINER = 80
 # What msgspec raises for bytes that are not the JSON they should be.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 T = TypeVar("T")
@@ -20,27 +28,70 @@ T = TypeVar("T")
 _WINDOW = {"gzip": 31, "deflate": 15}
 
 
-def read(request: Request) -> bytes:
-    """The body, unpacked. Raises TOO_LARGE before more than MAX_BODY bytes are held, and INVALID_HEADERS."""
+class Room:
+    """For the bodies that are held at once, in all threads: many large ones must not take the memory of the machine."""
+
+    def __init__(self, most: int = MOST_HELD) -> None:
+        self.most = most
+        self._left = most
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Raises BUSY, after which as much as before is taken."""
+        with self._lock:
+            if size > self._left:
+                raise ApiError(Fault.BUSY, retry_after=_RETRY_SECONDS)
+            self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """What take() took."""
+        with self._lock:
+            self._left += size
+
+
+@contextmanager
+def held(request: Request, room: Room, *, stranger: bool) -> Iterator[bytes]:
+    """The body, unpacked, which takes its room until the end of the block. stranger: nobody knows who sends it.
+
+    Raises TOO_LARGE before more than MAX_BODY bytes are held, of a stranger SMALL; BUSY, INVALID_HEADERS and BAD_REQUEST.
+    """
+    taken = 0
+
+    def take(size: int) -> None:
+        nonlocal taken
+        if taken + size > room.most:  # trying again would not help
+            raise ApiError(Fault.TOO_LARGE, "it has too many lists and objects")
+        room.take(size)
+        taken += size
+
+    try:
+        yield _read(request, SMALL if stranger else MAX_BODY, take)
+    finally:
+        if taken:
+            room.give_back(taken)
+
+
+def _read(request: Request, most: int, take: Callable[[int], None]) -> bytes:
     encoding = (request.headers.get("Content-Encoding") or "identity").strip().lower()
     if encoding != "identity" and encoding not in _WINDOW:
         raise ApiError(Fault.INVALID_HEADERS, f"Content-Encoding {encoding!r} is not supported")
     unpacker = zlib.decompressobj(_WINDOW[encoding]) if encoding in _WINDOW else None
-    pieces: list[bytes] = []
+    gathered = io.BytesIO()  # it grows in place: pieces joined at the end would be there twice
     size = received = 0
     stream = request.environ["wsgi.input"]
     while piece := stream.read(_PIECE):
         received += len(piece)
-        piece = _unpack(unpacker, piece, MAX_BODY - size + 1) if unpacker else piece
-        size += len(piece)
-        if size > MAX_BODY:
-            raise ApiError(Fault.TOO_LARGE, f"at most {MAX_BODY} bytes")
-        pieces.append(piece)
+        piece = _unpack(unpacker, piece, most - size + 1) if unpacker else piece
+        size += gathered.write(piece)
+        if size > most:
+            raise ApiError(Fault.TOO_LARGE, f"at most {most} bytes")
+        if size > SMALL:
+            take(len(piece) + _CONTAINER * (piece.count(b"[") + piece.count(b"{")))
     if received < (request.content_length or 0):
         raise ApiError(Fault.BAD_REQUEST, "the body ended before its length")
-    if unpacker and pieces and not unpacker.eof:
+    if unpacker and received and not unpacker.eof:
         raise ApiError(Fault.BAD_REQUEST, "the packed body is not whole")
-    return b"".join(pieces)
+    return gathered.getvalue()
 
 
 def _unpack(unpacker: "zlib._Decompress", piece: bytes, limit: int) -> bytes:
