@@ -49,6 +49,8 @@ def test_the_exit_code_says_how_bad_it_is(
     found = printed(capsys, "check", code=code)
     assert [finding["level"] for finding in found] == ([level] if level else [])
     assert printed(capsys, "check", "--strict", code=strict) == found
+    cli.main(["config", "check"])
+    assert capsys.readouterr().out.startswith(level or "nothing is wrong")
 
 
 def test_a_mistake_is_said_beside_what_is_in_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

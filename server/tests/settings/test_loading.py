@@ -1,6 +1,7 @@
 """The configuration of a machine: which source wins, what is said of a mistake, and that secrets stay secret."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,11 @@ def test_without_files_and_variables_all_is_as_built_in() -> None:
     assert found.settings == Settings(data_dir=Path.home() / ".local/share/trainshed")
     assert not found.findings
     assert {one.origin for one in found.shown.values()} == {"default"}
+
+
+def test_what_reads_files_is_not_loaded_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trainshed.settings.hocon", None)
+    assert settings(**{VARIABLE: "5"}).silence_seconds == 5
 
 
 def test_a_later_folder_wins_and_variables_win_over_files(tmp_path: Path) -> None:

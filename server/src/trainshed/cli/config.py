@@ -33,6 +33,8 @@ def _check(options: argparse.Namespace) -> Exit:
         print(json.dumps([finding.__dict__ for finding in loaded.findings]))
     for finding in () if options.json else loaded.findings:
         print(f"{finding.level:7}  {finding}")
+    if not (options.json or loaded.findings):
+        print("nothing is wrong")
     bad = (Level.ERROR, Level.WARNING) if options.strict else (Level.ERROR,)
     return Exit.USAGE if loaded.worst() in bad else Exit.OK
 
