@@ -41,6 +41,7 @@ from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.file_deletion import RETRIES, FileDeletion, Retries
+from trainshed.services.file_links import FileLinks
 from trainshed.services.filing import Filing
 from trainshed.services.history import History
 from trainshed.services.limits import LIMITS, Limits
@@ -57,6 +58,7 @@ from trainshed.services.reports import Reports
 from trainshed.services.retention import FOREVER, Keep, Retention
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
+from trainshed.services.stored_files import FILE_POLICY, FilePolicy, StoredFiles
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
@@ -76,6 +78,8 @@ log = logging.getLogger(__name__)
 DATABASES = ("documents.db", "events.db", "cache.db")  # in the data folder
 
 _FILES_SECONDS = 60.0  # between two looks for files to delete
+_UPLOADS_SECONDS = 3600.0  # between two looks for uploads that nobody goes on with
+_RECOUNT_SECONDS = 3600.0  # between two looks at what other processes stored
 _RETENTION_SECONDS = 3600.0  # between two looks for what is too old: days are what it counts in
 _LONGEST_STEP = 300.0  # seconds for a step of a job; then another process takes the first one for dead
 _SETTLE_SECONDS = 1.0  # until other processes see what an event says of its task; this one always does
@@ -110,7 +114,7 @@ def open_engines(settings: Settings) -> Engines:
         documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
         events=SqliteEvents(root / "events.db", durable=settings.durable),
         cache=SqliteCache(root / "cache.db", clock=clock),
-        blobs=FileBlobs(root / "files"),
+        blobs=FileBlobs(root / "files", reserve=settings.files.free_bytes),
         clock=clock,
     )
 
@@ -176,12 +180,14 @@ def build_services(
     keep: Keep = FOREVER,
     limits: Limits = LIMITS,
     retries: Retries = RETRIES,
+    file_policy: FilePolicy = FILE_POLICY,
 ) -> Services:
     """The use cases over the engines.
 
     policy: of accounts. local_only: whether only this machine reaches the server. Raises ValueError for users of the
     configuration that cannot be meant.
     files_addresses: what clients call the file server. silence: see Watchdog. keep: what is removed when.
+    file_policy: what the file server allows.
     """
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     accounts = Accounts(
@@ -216,6 +222,9 @@ def build_services(
     queueing = TaskQueueing(documents=documents, clock=clock, tasks=tasks, queues=queues, workers=workers)
     log_of_events = EventLog(documents=documents, events=events, cache=cache, clock=clock, limits=limits)
     project_stats = ProjectStats(documents=documents, clock=clock, projects=projects)
+    watchdog = Watchdog(
+        documents=documents, cache=cache, clock=clock, tasks=tasks, events=log_of_events, silence=silence
+    )
     return Services(
         limits=limits,
         accounts=accounts,
@@ -269,15 +278,15 @@ def build_services(
             documents=documents, events=events, projects=projects, queues=queues, files=files
         ),
         file_deletion=files,
+        file_links=FileLinks(secret=token_secret, clock=clock, identity=accounts.identity),
+        stored_files=StoredFiles(blobs=engines.blobs, clock=clock, policy=file_policy, uploading=watchdog.saw),
         relocation=Relocation(documents=documents, events=events, files=files),
         tasks=tasks,
         task_parts=TaskParts(tasks=tasks, files=files),
         task_queueing=queueing,
         models=models,
         events=log_of_events,
-        watchdog=Watchdog(
-            documents=documents, cache=cache, clock=clock, tasks=tasks, events=log_of_events, silence=silence
-        ),
+        watchdog=watchdog,
         retention=Retention(documents=documents, events=events, clock=clock, files=files, keep=keep),
         queues=queues,
         workers=workers,
@@ -295,13 +304,14 @@ def configured_services(settings: Settings, engines: Engines) -> Services:
         keep=settings.keep,
         limits=settings.limits,
         retries=settings.files_retries,
+        file_policy=settings.files,
     )
 
 
 def build_apps(engines: Engines, services: Services, guard: Guard | None = None) -> dict[str, flask.Flask]:
     """Listener -> its WSGI application. guard: the way in, as it is out of the box when left out."""
     guard = guard or Guard(services.accounts, services.logins)
-    files = create_files_app(blobs=engines.blobs, authenticate=guard.identify, uploading=services.watchdog.saw)
+    files = create_files_app(files=services.stored_files, authenticate=guard.identify, links=services.file_links)
     web = create_web_app(product_version=version.product())
     for app in (files, web):
         guard.install(app)
@@ -442,8 +452,12 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
         # Each process for itself, so the lease is its own.
         Periodic("settling", settle, seconds=_SETTLE_SECONDS, cache=MemoryCache(engines.clock)),
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
+        Periodic("unfinished uploads", services.stored_files.forget_uploads, seconds=_UPLOADS_SECONDS, cache=cache),
         Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),
     ]
+    if settings.files.quota_bytes:  # each process for itself, too
+        own = MemoryCache(engines.clock)
+        jobs.append(Periodic("counting of files", services.stored_files.recount, seconds=_RECOUNT_SECONDS, cache=own))
     if settings.files_deletion:
         jobs.append(Periodic("deletion of files", services.file_deletion.step, seconds=_FILES_SECONDS, cache=cache))
     if settings.watchdog:

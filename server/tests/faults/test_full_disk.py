@@ -13,7 +13,7 @@ import pytest
 from trainshed.cli import Exit
 from trainshed.testing.disk import Disk, disk
 from trainshed.testing.live import LiveServer, assert_whole
-from trainshed.testing.load import LOW_DISK_SPACE, Caller, Refused, caller_of, check, clients, report
+from trainshed.testing.load import LOW_DISK_SPACE, NO_ROOM, Caller, Refused, caller_of, check, clients, report
 from trainshed.testing.soak import times
 
 pytestmark = pytest.mark.faults
@@ -70,7 +70,8 @@ def test_each_kind_of_write(server: LiveServer, room: Disk, leave: int) -> None:
             "replace": lambda: caller.file("PUT", "/kept", upload),
         }
         with room.filled(leave):
-            assert {name: refused(write) for name, write in writes.items()} == dict.fromkeys(writes, LOW_DISK_SPACE)
+            expected = dict.fromkeys(writes, LOW_DISK_SPACE) | dict.fromkeys(("upload", "replace"), NO_ROOM)
+            assert {name: refused(write) for name, write in writes.items()} == expected
             found = caller.call("tasks.get_by_id", task=task)["task"]
             assert (found["status"], found.get("comment", ""), found["last_iteration"]) == ("created", "", 19)
             assert caller.call("events.get_task_log", task=task)["total"] == 1

@@ -82,7 +82,7 @@ def test_an_upload_is_a_sign_of_life(
     api: ApiClient, engines: Engines, task: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the file server, which shares nothing with the API but the engines; also while it lasts."""
-    monkeypatch.setattr("trainshed.transport.files._TELL_SECONDS", 0)
+    monkeypatch.setattr("trainshed.services.stored_files._TELL_SECONDS", 0)
     services = build_services(engines, token_secret=TOKEN_SECRET, silence=100)
     files = build_apps(engines, services)["files"].test_client()
     name = f"p/t.{task}/artifacts/data"

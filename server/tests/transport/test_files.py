@@ -2,7 +2,7 @@ import gc
 import gzip
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from werkzeug.test import TestResponse, create_environ
 from trainshed.adapters.files.blobs import FileBlobs
 from trainshed.adapters.memory.blobs import MemoryBlobs
 from trainshed.domain.errors import ApiError, Fault, StoreError, StoreFull
-from trainshed.domain.identity import Identity
+from trainshed.domain.identity import Identity, Role
 from trainshed.ports.blobs import BlobInfo, Blobs
+from trainshed.services.file_links import FileLinks
+from trainshed.services.stored_files import FILE_POLICY, FilePolicy, StoredFiles
 from trainshed.testing.clock import FakeClock
 from trainshed.transport.files import create_files_app
 
@@ -29,6 +31,12 @@ def authenticate(request: flask.Request) -> Identity:
     if request.headers.get("Authorization") != "Bearer good":
         raise ApiError(Fault.INVALID_TOKEN)
     return Identity(user="tester")
+
+
+def user(name: str) -> Identity:
+    if name == "gone":
+        raise ApiError(Fault.INVALID_USER_ID)
+    return Identity(user=name, role=Role.VIEWER if name == "viewer" else Role.USER)
 
 
 def form(*files: tuple[str, bytes]) -> bytes:
@@ -44,8 +52,13 @@ def form(*files: tuple[str, bytes]) -> bytes:
 class Api:
     """Calls as a WSGI server passes them on: the path unquoted once, byte by byte."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self.client: FlaskClient = create_files_app(blobs=blobs, authenticate=authenticate).test_client()
+    def __init__(self, blobs: Blobs, policy: FilePolicy = FILE_POLICY) -> None:
+        self.blobs = blobs
+        self.clock = FakeClock()
+        self.links = FileLinks(secret=b"secret", clock=self.clock, identity=user)
+        self.files = StoredFiles(blobs=blobs, clock=self.clock, policy=policy)
+        app = create_files_app(files=self.files, authenticate=authenticate, links=self.links)
+        self.client: FlaskClient = app.test_client()
 
     def __call__(self, method: str, path: str, body: bytes = b"", token: str = "good", **headers: str) -> TestResponse:
         url, _, query = path.partition("?")
@@ -58,7 +71,7 @@ class Api:
         return self.client.open(
             method=method,
             data=body,
-            headers={"Authorization": f"Bearer {token}"} | names,
+            headers=({"Authorization": f"Bearer {token}"} if token else {}) | names,
             environ_overrides=environ,
         )
 
@@ -162,9 +175,29 @@ def test_delete_many_tells_for_each(api: Api) -> None:
     body = b'{"files": ["/a", "/b%2520c", "missing", "../x", "%2e%2e/x", "d", "%ff"]}'
     reply = api("POST", "/delete_many", body, Content_Type="application/json").get_json()
     assert reply["deleted"] == {"/a": "a", "/b%2520c": "b%20c"}
-    assert reply["errors"]["Not found"] == ["missing", "d"]
+    assert reply["errors"]["Not found"] == ["missing"]
     assert sorted(chain.from_iterable(reply["errors"].values())) == ["%2e%2e/x", "%ff", "../x", "d", "missing"]
     assert api("GET", "/d/e").status_code == 200
+
+
+def test_delete_many_takes_whole_folders_of_tasks_only(api: Api) -> None:
+    task = "p/name.0123456789abcdef0123456789abcdef"
+    api.upload((f"/{task}/a/b", b"1"), (f"/{task}/c", b"2"), ("/p/other", b"3"), (f"/{task}0/d", b"4"))
+    body = flask.json.dumps({"files": ["/p", "/", f"/{task}/x", f"/{task}"]}).encode()
+    reply = api("POST", "/delete_many", body).get_json()
+    assert reply["deleted"] == {f"/{task}": task}
+    assert reply["errors"]["Not found"] == [f"/{task}/x"]
+    assert sorted(chain.from_iterable(reply["errors"].values())) == ["/", "/p", f"/{task}/x"]
+    assert sorted(info.key for info in api.blobs.files()) == [f"{task}0/d", "p/other"]
+
+
+def test_delete_many_may_be_switched_off() -> None:
+    api = Api(MemoryBlobs(FakeClock()), FilePolicy(batch_delete=False))
+    api("PUT", "/a", b"x")
+    response = api("POST", "/delete_many", b'{"files": ["a"]}')
+    assert fault(response) == (403, 403, 0)
+    assert "fileserver.delete.allow_batch" in response.get_json()["meta"]["result_msg"]
+    assert api("DELETE", "/a").status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"files": "a"}', b'{"files": [1]}', b"\xff", b"[" * 100_000])
@@ -230,18 +263,13 @@ class _Stream(io.BytesIO):
         return super().read(min(size, 1000))
 
 
-def test_a_part_of_a_file_is_not_taken_for_the_file(api: Api) -> None:
-    assert fault(api("PUT", "/a", b"x", Content_Range="bytes 0-0/10"))[0] == 400
-    assert api("GET", "/a").status_code == 404
-
-
 @pytest.mark.parametrize(
     "headers", [{}, {"HTTP_RANGE": "bytes=0-9"}, {"HTTP_RANGE": "bytes=9999999-"}, {"HTTP_IF_NONE_MATCH": "*"}], ids=str
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_download_is_readable_until_it_is_closed(tmp_path: Path, method: str, headers: dict[str, str]) -> None:
     """Whoever serves holds nothing of the reply but what it iterates and closes, in the midst or before the beginning."""
-    app = create_files_app(blobs=FileBlobs(tmp_path), authenticate=authenticate)
+    app = create_files_app(files=StoredFiles(blobs=FileBlobs(tmp_path), clock=FakeClock()), authenticate=authenticate)
     (tmp_path / "a").write_bytes(_CONTENT)
     environ = create_environ("/a", method=method, headers={"Authorization": "Bearer good"}) | headers
     for pieces in (0, 1):
@@ -274,16 +302,49 @@ def test_a_range(api: Api, value: str, span: tuple[int, int]) -> None:
     assert response.headers["Content-Range"] == f"bytes {span[0]}-{span[1] - 1}/512000"
 
 
-@pytest.mark.parametrize("value", ["bytes=0-1,5-6", "lines=0-1", "bytes=b-a", "bytes=9-1", "nonsense", "bytes="])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "lines=0-1",
+        "bytes=b-a",
+        "bytes=9-1",
+        "nonsense",
+        "bytes=",
+        "bytes=-",
+        "bytes=0-1,x",
+        "bytes=0-9,0-9",
+        "bytes=1--2",
+        "bytes=" + ",".join(["0-0"] * 51),
+    ],
+)
 def test_other_ranges_give_the_whole(api: Api, value: str) -> None:
     api("PUT", "/a", b"0123456789")
     response = api("GET", "/a", Range=value)
     assert (response.status_code, response.data) == (200, b"0123456789")
 
 
-def test_a_range_beyond_the_end(api: Api) -> None:
+def test_several_ranges(api: Api) -> None:
+    api("PUT", "/a.txt", _CONTENT)
+    response = api("GET", "/a.txt", Range="bytes=0-2, 300000-300001,-3,600000-")
+    assert response.status_code == 206
+    assert response.content_length == len(response.data)
+    boundary = response.mimetype_params["boundary"].encode()
+    assert response.mimetype == "multipart/byteranges"
+    head, *parts, tail = response.data.split(b"--" + boundary)
+    assert (head, tail) == (b"\r\n", b"--\r\n")
+    described = [part.strip(b"\r\n").split(b"\r\n\r\n") for part in parts]
+    kind = b"Content-Type: text/plain; charset=utf-8\r\nContent-Range: bytes "
+    assert [header for header, _ in described] == [
+        kind + span + b"/512000" for span in (b"0-2", b"300000-300001", b"511997-511999")
+    ]
+    assert [content for _, content in described] == [_CONTENT[:3], _CONTENT[300_000:300_002], _CONTENT[-3:]]
+    assert api("HEAD", "/a.txt", Range="bytes=0-2,5-6").status_code == 206
+
+
+@pytest.mark.parametrize("value", ["bytes=10-", "bytes=10-,20-", "bytes=-0"])
+def test_a_range_beyond_the_end(api: Api, value: str) -> None:
     api("PUT", "/a", b"0123456789")
-    response = api("GET", "/a", Range="bytes=10-")
+    response = api("GET", "/a", Range=value)
     assert fault(response) == (416, 416, 0)
     assert response.headers["Content-Range"] == "bytes */10"
 
@@ -304,6 +365,43 @@ def test_validators(api: Api) -> None:
     assert api("GET", "/a", If_None_Match=etag).data == b"new"
     assert api("GET", "/a", Range="bytes=0-0", If_Range=etag).data == b"new"
     assert api("GET", "/a", Range="bytes=0-0", If_Range="Thu, 01 Jan 1970 00:00:00 GMT").data == b"new"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_what_is_for_another_state_of_the_file_is_refused(api: Api, method: str) -> None:
+    api("PUT", "/a", b"old")
+    etag, modified = (api("GET", "/a").headers[name] for name in ("ETag", "Last-Modified"))
+    for headers in (
+        {"If_Match": '"other"'},
+        {"If_Match": "W/" + etag},
+        {"If_Unmodified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    ):
+        assert api(method, "/a", b"new", **headers).status_code == 412
+    assert api("GET", "/a").data == b"old"
+    assert api(method, "/a", b"new", If_Match=f'"other", {etag}', If_Unmodified_Since=modified).status_code == 200
+
+
+def test_a_file_is_made_or_replaced_only_as_said(api: Api) -> None:
+    assert api("PUT", "/a", b"first", If_Match="*").status_code == 412
+    assert api("PUT", "/a", b"first", If_None_Match="*").status_code == 200
+    assert api("PUT", "/a", b"second", If_None_Match="*").status_code == 412
+    assert api("PUT", "/a", b"second", If_Match="*").status_code == 200
+    assert api("GET", "/a", If_None_Match='"other"').data == b"second"
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (FilePolicy(), "private, max-age=300"),
+        (FilePolicy(cache_seconds=0), "private, no-cache"),
+        (FilePolicy(no_browser_caching=True), "no-store"),
+    ],
+    ids=str,
+)
+def test_how_long_a_browser_may_keep_it(policy: FilePolicy, expected: str) -> None:
+    api = Api(MemoryBlobs(FakeClock()), policy)
+    api("PUT", "/a", b"x")
+    assert api("GET", "/a").headers["Cache-Control"] == expected
 
 
 KINDS = {
@@ -365,7 +463,7 @@ class _Failing(MemoryBlobs):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (StoreFull("a"), (500, 500, 4)),
+        (StoreFull("a"), (507, 507, 0)),
         (StoreError("a"), (500, 500, 102)),
         (ZeroDivisionError("my secret"), (500, 500, 0)),
     ],
@@ -480,9 +578,105 @@ def test_no_path_leaves_the_root(root: Path, path: str, times: int) -> None:
 
 def test_an_upload_is_a_sign_of_life_of_its_task(tmp_path: Path) -> None:
     seen: list[str] = []
-    app = create_files_app(blobs=FileBlobs(tmp_path), authenticate=authenticate, uploading=seen.append)
+    files = StoredFiles(blobs=FileBlobs(tmp_path), clock=FakeClock(), uploading=seen.append)
+    app = create_files_app(files=files, authenticate=authenticate)
     client = app.test_client()
     headers = {"Authorization": "Bearer good"}
     for path in ("p/name.0123456789abcdef0123456789abcdef/models/w.pt", "p/no-id/w.pt", f"p/{'0' * 33}/w.pt"):
         assert client.put(f"/{path}", data=b"x", headers=headers).status_code == 200
     assert set(seen) == {"0123456789abcdef0123456789abcdef"}
+
+
+# links that are as good as a header
+
+
+def signed(api: Api, path: str, method: str = "GET", *, seconds: int = 60, who: str = "maker") -> str:
+    return api.links.link(Identity(user=who), path, method=method, seconds=seconds)
+
+
+@pytest.mark.parametrize("name", ["a", "données/模 型.bin", "Caf%C3%A9/%2e%2e", "q?x=1&y#;z", "a\u2028b"], ids=ascii)
+def test_a_link_is_as_good_as_a_header_on_every_verb(api: Api, name: str) -> None:
+    assert api("PUT", signed(api, name, "PUT"), b"content", token="").get_json() == [name]
+    for method in ("GET", "HEAD"):
+        assert api(method, signed(api, name), token="").status_code == 200
+    assert api("GET", signed(api, "/" + name), token="").data == b"content"
+    assert api("GET", signed(api, name) + "&download=", Range="bytes=0-1", token="").data == b"co"
+    listed = flask.json.dumps({"files": [quote(name)]}).encode()
+    assert api("POST", signed(api, "delete_many", "POST"), listed, token="").get_json()["deleted"] == {
+        quote(name): name
+    }
+    body = form((name.replace('"', r"\""), b"again"))
+    assert api("POST", signed(api, "", "POST"), body, token="", Content_Type=_FORM).get_json() == [name]
+    assert api("DELETE", signed(api, name, "DELETE"), token="").status_code == 200
+    assert fault(api("GET", signed(api, name), token=""))[0] == 404
+
+
+FORGED = {
+    "another path": lambda link: link.replace("/a?", "/b?"),
+    "a path below": lambda link: link.replace("/a?", "/a/b?"),
+    "another user": lambda link: link.replace("user=maker", "user=admin"),
+    "another method": lambda link: link.replace("method=GET", "method=PUT"),
+    "a later end": lambda link: link.replace("expires=", "expires=9"),
+    "no end": lambda link: link.replace("expires=", "expired="),
+    "no signature": lambda link: link.partition("signature=")[0] + "signature=",
+    "half a signature": lambda link: link[:-32],
+    "another signature": lambda link: link[:-1] + ("0" if link[-1] != "0" else "1"),
+    "a signature of signs": lambda link: link.partition("signature=")[0] + "signature=%C3%A9%00",
+    "nothing else": lambda link: "/a?signature=0",
+    "fields that run together": lambda link: link.replace("user=maker&method=GET", "user=maker%0AGET&method="),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST"])
+def test_a_forged_link_is_worth_nothing(api: Api, method: str, forge: Callable[[str], str]) -> None:
+    for key in ("a", "b", "a/b"):
+        if key != "a/b":
+            api("PUT", f"/{key}", b"kept")
+    assert api(method, forge(signed(api, "a")), b"new", token="").status_code == 401
+    assert api("GET", "/a").data == api("GET", "/b").data == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("made_for", "used_for"), [("GET", "PUT"), ("GET", "DELETE"), ("PUT", "GET"), ("PUT", "DELETE"), ("DELETE", "HEAD")]
+)
+def test_a_link_is_for_one_method(api: Api, made_for: str, used_for: str) -> None:
+    api("PUT", "/a", b"kept")
+    assert api(used_for, signed(api, "a", made_for), b"new", token="").status_code == 401
+    assert api("GET", "/a").data == b"kept"
+
+
+def test_a_link_ends_with_its_time_and_with_its_maker(api: Api) -> None:
+    api("PUT", "/a", b"x")
+    link = signed(api, "a", seconds=60)
+    api.clock.advance(60)
+    assert api("GET", link, token="").status_code == 200
+    api.clock.advance(1)
+    assert fault(api("GET", link, token=""))[0] == 401
+    assert fault(api("GET", signed(api, "a", who="gone"), token=""))[0] == 401
+    assert api("GET", signed(api, "a", who="viewer"), token="").status_code == 200
+    assert fault(api("DELETE", signed(api, "a", "DELETE", who="viewer"), token=""))[0] == 403
+
+
+def test_links_of_another_server_are_worth_nothing(api: Api) -> None:
+    api("PUT", "/a", b"x")
+    other = FileLinks(secret=b"other", clock=api.clock, identity=user)
+    assert api("GET", other.link(Identity(user="maker"), "a"), token="").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"method": "PATCH"},
+        {"method": "get"},
+        {"seconds": 0},
+        {"seconds": 8 * 86_400},
+        {"path": "/"},
+        {"path": "health"},
+    ],
+    ids=str,
+)
+def test_links_that_are_not_made(api: Api, asked: dict[str, Any]) -> None:
+    with pytest.raises(ApiError) as raised:
+        api.links.link(Identity(user="maker"), **{"path": "a"} | asked)
+    assert raised.value.fault is Fault.VALIDATION_ERROR

@@ -10,6 +10,7 @@ from trainshed.services.cloning import Cloning
 from trainshed.services.events import EventLog
 from trainshed.services.facets import Facets
 from trainshed.services.file_deletion import FileDeletion
+from trainshed.services.file_links import FileLinks
 from trainshed.services.filing import Filing
 from trainshed.services.limits import Limits
 from trainshed.services.models import Models
@@ -25,6 +26,7 @@ from trainshed.services.reports import Reports
 from trainshed.services.retention import Retention
 from trainshed.services.serving import Serving
 from trainshed.services.storage import Storage
+from trainshed.services.stored_files import StoredFiles
 from trainshed.services.task_parts import TaskParts
 from trainshed.services.task_queueing import TaskQueueing
 from trainshed.services.tasks import Tasks
@@ -56,6 +58,8 @@ class Services:
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
     file_deletion: FileDeletion
+    file_links: FileLinks
+    stored_files: StoredFiles
     relocation: Relocation
     reports: Reports
     pipelines: Pipelines

@@ -11,6 +11,7 @@ from trainshed.services.addresses import LISTENERS, PORTS, Addresses
 from trainshed.services.file_deletion import RETRIES, Retries
 from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.retention import FOREVER, Keep
+from trainshed.services.stored_files import FILE_POLICY, FilePolicy
 
 __all__ = ["LISTENERS", "PORTS", "Settings"]
 
@@ -26,6 +27,7 @@ class Settings:
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept. limits: how much at once.
     token_secret: signs the tokens of logins; without it one is made in data_dir.
+    files: what the file server allows.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
     """
 
@@ -46,6 +48,7 @@ class Settings:
     token_secret: str = field(default="", repr=False)
     files_deletion: bool = True
     files_retries: Retries = RETRIES
+    files: FilePolicy = FILE_POLICY
 
     @property
     def running(self) -> dict[str, int]:

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from trainshed.services.addresses import check_network, check_prefix, check_url
 from trainshed.services.raw_points import MOST
 from trainshed.settings import LISTENERS
-from trainshed.settings.forms import FLAG, PATH, PORT, TEXT, TEXTS, Form, checked, choice, many, maybe, seconds, whole
+from trainshed.settings.forms import (
+    FLAG,
+    PATH,
+    PORT,
+    SIZE,
+    TEXT,
+    TEXTS,
+    Form,
+    checked,
+    choice,
+    many,
+    maybe,
+    seconds,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -208,6 +222,54 @@ KEYS = (
         seconds(1),
         "patience_seconds",
         "A client that sends or takes nothing of a request for so long is given up.",
+    ),
+    Key(
+        "fileserver.upload.max_upload_size_mb",
+        whole(0, of="MiB"),
+        "files.max_upload_mb",
+        "The largest file that may be uploaded, in MiB; 0 for any size.",
+    ),
+    Key(
+        "fileserver.delete.allow_batch",
+        FLAG,
+        "files.batch_delete",
+        "Whether one call may delete many files, or the whole folder of a task.",
+    ),
+    Key(
+        "fileserver.download.disable_browser_caching",
+        FLAG,
+        "files.no_browser_caching",
+        "Tell browsers to keep no copy of a file.",
+    ),
+    Key(
+        "fileserver.download.cache_timeout_sec",
+        whole(0, of="seconds"),
+        "files.cache_seconds",
+        "How long a browser may show its copy of a file without asking whether it is still the same.",
+    ),
+    Key(
+        "trainshed.files.quota",
+        SIZE,
+        "files.quota_bytes",
+        "What all files together may take; 0 for what the disk holds. A file that would not fit is refused with 507.",
+    ),
+    Key(
+        "trainshed.files.keep_free",
+        SIZE,
+        "files.free_bytes",
+        "What uploads leave free of the disk: a file that would not fit is refused with 507 before it is read.",
+    ),
+    Key(
+        "trainshed.files.unfinished_sec",
+        seconds(60),
+        "files.unfinished_seconds",
+        "An upload in parts to which nothing was added for so long is dropped.",
+    ),
+    Key(
+        "trainshed.files.redirect",
+        FLAG,
+        "files.redirect",
+        "Send downloads to an address of the object store that is good for an hour, where the files are kept in one.",
     ),
     Key("trainshed.keep.logs", _DAYS, "keep.logs", "Days after which console logs of finished tasks are removed."),
     Key(

@@ -11,8 +11,10 @@ from pathlib import Path
 import flask
 
 from trainshed.adapters.files.blobs import FileBlobs
+from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
+from trainshed.services.stored_files import StoredFiles
 from trainshed.testing import process
 from trainshed.transport.files import create_files_app
 from trainshed.transport.listener import Listener
@@ -71,7 +73,8 @@ def free_port() -> int:
 
 
 def _main() -> None:
-    app = create_files_app(blobs=FileBlobs(Path(sys.argv[1])), authenticate=_authenticate)
+    files = StoredFiles(blobs=FileBlobs(Path(sys.argv[1])), clock=SystemClock())
+    app = create_files_app(files=files, authenticate=_authenticate)
     port = free_port()
     watch = Watch()
     listener = Listener(number=1, host="127.0.0.1", port=port, app=app, watch=watch)

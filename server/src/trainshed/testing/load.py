@@ -28,6 +28,7 @@ _REFUSED_SECONDS = 0.05  # before the next call when the disk is full
 _STARTED = {"created": "started", "in_progress": "stopped", "stopped": "started"}
 _STATUS = {"started": "in_progress", "stopped": "stopped"}
 LOW_DISK_SPACE = (500, 4)
+NO_ROOM = (507, 0)  # the same, of the file server
 
 
 class Refused(Exception):
@@ -336,7 +337,7 @@ def _main(api: str, files: str, authorization: str, ledger: str, seed: str) -> N
         except Refused as refused:
             if refused.pair[0] < 500:
                 raise
-            if refused.pair != LOW_DISK_SPACE:  # its disk is gone
+            if refused.pair not in (LOW_DISK_SPACE, NO_ROOM):  # its disk is gone
                 return
             time.sleep(_REFUSED_SECONDS)
 

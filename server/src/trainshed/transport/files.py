@@ -4,8 +4,7 @@ Success is 200 and nothing else: the client takes 201 and 204 for failures. A mi
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -18,18 +17,20 @@ from werkzeug.routing import BaseConverter
 
 from trainshed.domain.errors import ApiError, Fault, InvalidKey, NotFound, StoreError, StoreFull
 from trainshed.domain.identity import Identity
-from trainshed.domain.paths import as_client_stored, blob_key, task_of
-from trainshed.ports.blobs import Blobs
+from trainshed.domain.paths import as_client_stored, blob_key
+from trainshed.services.file_links import SIGNATURE, FileLinks
+from trainshed.services.stored_files import StoredFiles
 from trainshed.transport import structs
 from trainshed.transport.body import NOT_JSON
 from trainshed.transport.download import download
 from trainshed.transport.envelope import failure
+from trainshed.transport.files_conditions import check, has_conditions
+from trainshed.transport.files_digest import digest_of
+from trainshed.transport.files_parts import is_part, take_part, tell
 from trainshed.transport.multipart import file_parts
 from trainshed.transport.upload import Body
 
 T = TypeVar("T")
-
-_TELL_SECONDS = 60  # between two signs of life of an upload
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ _MAX_LIST_BYTES = 16 * 1024 * 1024
 _STORE_FAULTS: dict[type[StoreError], Fault] = {
     NotFound: Fault.NOT_FOUND,
     InvalidKey: Fault.VALIDATION_ERROR,
-    StoreFull: Fault.LOW_DISK_SPACE,
+    StoreFull: Fault.NO_ROOM,
 }
 
 
@@ -58,17 +59,13 @@ class _Listed(msgspec.Struct):
 
 
 def create_files_app(
-    *,
-    blobs: Blobs,
-    authenticate: Callable[[flask.Request], Identity],
-    uploading: Callable[[str], None] = lambda task: None,
+    *, files: StoredFiles, authenticate: Callable[[flask.Request], Identity], links: FileLinks | None = None
 ) -> flask.Flask:
     """The WSGI application.
 
-    authenticate: raises ApiError 401 unless the request says who it comes from. uploading: told the task of each upload.
+    authenticate: raises ApiError 401 unless the request says who it comes from. links: those that are as good as that.
     """
     structs.learn()
-    store = partial(_store, blobs, uploading)
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # or "//" becomes a redirect, which no client expects
     app.url_map.converters["any_path"] = _AnyPath
@@ -76,7 +73,7 @@ def create_files_app(
     @app.before_request
     def _login() -> None:
         if not (flask.request.path in _OPEN and flask.request.method in ("GET", "HEAD")):
-            authenticate(flask.request)
+            flask.g.identity = _identity(flask.request, authenticate, links)
 
     @app.get("/", provide_automatic_options=False)
     @app.get("/health", provide_automatic_options=False)
@@ -85,55 +82,83 @@ def create_files_app(
 
     @app.post("/", provide_automatic_options=False)
     def _upload() -> flask.Response:
-        boundary = flask.request.mimetype_params.get("boundary", "")
-        if flask.request.mimetype != "multipart/form-data":
-            raise ApiError(Fault.BAD_REQUEST, "an upload is a form (multipart/form-data), or PUT")
-        stored = [store(part.name, part.content) for part in file_parts(Body(flask.request).read, boundary)]
-        if not stored:
-            raise ApiError(Fault.BAD_REQUEST, "the form has no file")
-        return _json(stored)
+        return _form(files, flask.request)
 
     @app.post("/delete_many", provide_automatic_options=False)
     def _delete_many() -> flask.Response:
-        return _json(_delete_each(blobs, _listed(flask.request).files))
+        return _delete_listed(files, flask.request)
 
     @app.put("/<any_path:_>", provide_automatic_options=False)
-    def _put(_: str) -> flask.Response:
-        return _json([store(_path(flask.request), _sized_body(flask.request))])
+    def _put_file(_: str) -> flask.Response:
+        return _put(files, flask.request)
 
     @app.get("/<any_path:_>", provide_automatic_options=False)
-    def _get(_: str) -> flask.Response:
-        return _existing(_path(flask.request), lambda key: download(blobs, key, flask.request))
+    def _get_file(_: str) -> flask.Response:
+        return _get(files, flask.request)
 
     @app.delete("/<any_path:_>", provide_automatic_options=False)
-    def _delete(_: str) -> flask.Response:
-        return _json([_existing(_path(flask.request), lambda key: _deleted(blobs, key))])
+    def _delete_file(_: str) -> flask.Response:
+        return _delete(files, flask.request)
 
     app.register_error_handler(Exception, _failed)
     app.after_request(_harmless)
     return app
 
 
-def _store(blobs: Blobs, uploading: Callable[[str], None], name: str, content: Iterable[bytes]) -> str:
-    key = _new_key(name)
-    task = task_of(key)
-    if task is None:
-        blobs.put(key, content)
-    else:
-        blobs.put(key, _told(content, partial(uploading, task)))
-        uploading(task)
-    return key
+def _identity(
+    request: flask.Request, authenticate: Callable[[flask.Request], Identity], links: FileLinks | None
+) -> Identity:
+    """By a link, unless a header says who calls. Raises ApiError."""
+    if links is None or SIGNATURE not in request.args or "Authorization" in request.headers:
+        return authenticate(request)
+    identity = links.identify(request.method, _path(request), request.args)
+    if identity.role.only_reads and request.method not in ("GET", "HEAD"):
+        raise ApiError(Fault.ROLE_NOT_ALLOWED, identity.role.value)
+    return identity
 
 
-def _told(content: Iterable[bytes], uploading: Callable[[], None]) -> Iterator[bytes]:
-    """The content, while somebody is told now and then that it comes: it may take hours."""
-    last = None
-    for piece in content:
-        now = time.monotonic()
-        if last is None or now - last >= _TELL_SECONDS:
-            uploading()
-            last = now
-        yield piece
+def _form(files: StoredFiles, request: flask.Request) -> flask.Response:
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data":
+        raise ApiError(Fault.BAD_REQUEST, "an upload is a form (multipart/form-data), or PUT")
+    body, stored = Body(request), []
+    for part in file_parts(body.read, boundary):
+        key = _new_key(part.name)
+        files.put(key, part.content, size=body.left)
+        stored.append(key)
+    if not stored:
+        raise ApiError(Fault.BAD_REQUEST, "the form has no file")
+    return _json(stored)
+
+
+def _put(files: StoredFiles, request: flask.Request) -> flask.Response:
+    key = _new_key(_path(request))
+    _check_conditions(files, key, request)
+    if is_part(request):
+        return take_part(files, key, request, flask.g.identity)
+    body, digest = _sized_body(request), digest_of(request)
+    files.put(key, digest.checking(body) if digest else body, size=body.left)
+    return _json([key])
+
+
+def _get(files: StoredFiles, request: flask.Request) -> flask.Response:
+    if is_part(request):  # a HEAD asks so how much of an upload is there
+        return take_part(files, _new_key(_path(request)), request, flask.g.identity)
+    return _existing(_path(request), lambda key: download(files, key, request))
+
+
+def _delete(files: StoredFiles, request: flask.Request) -> flask.Response:
+    def delete(key: str) -> str:
+        _check_conditions(files, key, request)
+        return files.delete(key)
+
+    return _json([_existing(_path(request), delete)])
+
+
+def _delete_listed(files: StoredFiles, request: flask.Request) -> flask.Response:
+    if not files.policy.batch_delete:
+        raise ApiError(Fault.SWITCHED_OFF, "fileserver.delete.allow_batch")
+    return _json(_delete_each(files, _listed(request).files))
 
 
 def _path(request: flask.Request) -> str:
@@ -156,9 +181,14 @@ def _existing(path: str, use: Callable[[str], T]) -> T:
         return use(stored)
 
 
-def _deleted(blobs: Blobs, key: str) -> str:
-    blobs.delete(key)
-    return key
+def _check_conditions(files: StoredFiles, key: str, request: flask.Request) -> None:
+    """Raise PRECONDITION_FAILED when what is to be changed is not as the request requires."""
+    if has_conditions(request):
+        try:
+            info = files.blobs.info(key)
+        except NotFound:
+            info = None
+        check(request, info)
 
 
 def _new_key(name: str) -> str:
@@ -171,10 +201,8 @@ def _new_key(name: str) -> str:
 
 def _sized_body(request: flask.Request) -> Body:
     """A raw body whose end can be told from a broken connection."""
-    if "Content-Range" in request.headers:
-        raise ApiError(Fault.BAD_REQUEST, "a part of a file cannot be stored")
     body = Body(request)
-    if not body.length_known:
+    if body.left is None:
         raise ApiError(Fault.BAD_REQUEST, "Content-Length is needed: a body in chunks may be cut and nobody could tell")
     return body
 
@@ -186,17 +214,27 @@ def _listed(request: flask.Request) -> _Listed:
         raise ApiError(Fault.VALIDATION_ERROR, str(error)) from error
 
 
-def _delete_each(blobs: Blobs, files: list[str]) -> dict[str, Any]:
-    """Delete by path as it stands in a URL, quoted. {"deleted": {path: key}, "errors": {reason: [path, ...]}}"""
+def _delete_each(files: StoredFiles, paths: list[str]) -> dict[str, Any]:
+    """Delete files, and folders of tasks, by path as it stands in a URL, quoted.
+
+    {"deleted": {path: key}, "errors": {reason: [path, ...]}}
+    """
     deleted: dict[str, str] = {}
     errors: dict[str, list[str]] = {}
-    for file in files:
+    for path in paths:
         try:
-            deleted[file] = _existing(unquote(file, errors="strict"), lambda key: _deleted(blobs, key))
+            deleted[path] = _existing(unquote(path, errors="strict"), partial(_delete_any, files))
         except (ApiError, StoreError, UnicodeDecodeError) as error:
             reason = "Not found" if isinstance(error, NotFound) else str(error)
-            errors.setdefault(reason, []).append(file)
+            errors.setdefault(reason, []).append(path)
     return {"deleted": deleted, "errors": errors}
+
+
+def _delete_any(files: StoredFiles, key: str) -> str:
+    try:
+        return files.delete(key)
+    except NotFound:
+        return files.delete_folder(key)
 
 
 def _json(data: Any) -> flask.Response:
@@ -212,8 +250,8 @@ def _harmless(response: flask.Response) -> flask.Response:
 
 def _failed(error: Exception) -> flask.Response:
     fault = _api_error(error)
-    if fault.fault is Fault.LOW_DISK_SPACE:
-        _log.error("%s %r refused: the disk is full: %r", flask.request.method, flask.request.path, error)
+    if fault.fault is Fault.NO_ROOM:
+        _log.error("%s %r refused: there is no room: %r", flask.request.method, flask.request.path, error)
     elif fault.fault in (Fault.INTERNAL, Fault.UNAVAILABLE):
         _log.error("%s %r failed", flask.request.method, flask.request.path, exc_info=error)
     response = failure(fault)
@@ -221,6 +259,8 @@ def _failed(error: Exception) -> flask.Response:
         response.headers["Connection"] = "close"
     if fault.fault is Fault.RANGE_NOT_SATISFIABLE:
         response.headers["Content-Range"] = f"bytes */{fault.data['size']}"
+    if "held" in fault.data:
+        tell(response, fault.data["held"])
     return response
 
 

@@ -22,8 +22,9 @@ class Body:
         self._left = _length(request.environ)
 
     @property
-    def length_known(self) -> bool:
-        return self._left is not None
+    def left(self) -> int | None:
+        """How many bytes are still to come; None: nobody knows."""
+        return self._left
 
     def read(self) -> bytes:
         """The next bytes; b"" at the end."""
