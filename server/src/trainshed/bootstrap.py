@@ -31,8 +31,9 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services, joins, listing
-from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Logins, People, Policy
+from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Claim, Logins, People, Policy
 from trainshed.services.accounts.passwords import Checker, of_fixed
+from trainshed.services.accounts.people import Ticket
 from trainshed.services.addresses import Advertised
 from trainshed.services.archive import Archive
 from trainshed.services.catalog import Catalog
@@ -295,22 +296,54 @@ def build_services(
 
 
 def configured_services(settings: Settings, engines: Engines) -> Services:
-    """The use cases of a server that is set up so. Raises OSError."""
+    """The use cases of a server that is set up so. Raises OSError, and ValueError for users that cannot be meant."""
     return build_services(
         engines,
         token_secret=settings.token_secret.encode() or secret(settings.data_dir, "token"),
         files_addresses=advertised(settings).own_files(),
         silence=settings.silence_seconds,
         keep=settings.keep,
+        policy=settings.accounts,
+        local_only=advertised(settings).on_loopback,
         limits=settings.limits,
         retries=settings.files_retries,
         file_policy=settings.files,
     )
 
 
-def build_apps(engines: Engines, services: Services, guard: Guard | None = None) -> dict[str, flask.Flask]:
-    """Listener -> its WSGI application. guard: the way in, as it is out of the box when left out."""
-    guard = guard or Guard(services.accounts, services.logins)
+def claim_file(data_dir: Path) -> Path:
+    """Where the one-time token is that claims the server."""
+    return data_dir / "secrets" / "claim"
+
+
+def offer_claim(data_dir: Path, people: People) -> Ticket:
+    """Make that token; an older one is void. Raises OSError."""
+    ticket = people.claim_ticket()
+    write_private(claim_file(data_dir), f"{ticket.token}\n")
+    return ticket
+
+
+def prepare_accounts(settings: Settings, services: Services) -> Claim:
+    """Bring the user store to what the configuration says, and offer a server that others reach to whoever claims it.
+
+    It is offered by itself once, at the first start. Returns how far the claim is. Raises ValueError, OSError.
+    """
+    people = services.people
+    people.configure_fixed()
+    services.accounts.configure_keys()
+    claim = people.claim()
+    closed = not advertised(settings).on_loopback and not settings.accounts.fixed_users.enabled
+    if claim is Claim.NEVER_OFFERED and closed:
+        offer_claim(settings.data_dir, people)
+        return Claim.OPEN
+    if claim is not Claim.OPEN:
+        claim_file(settings.data_dir).unlink(missing_ok=True)
+    return claim
+
+
+def build_apps(engines: Engines, services: Services, policy: Policy = OUT_OF_THE_BOX) -> dict[str, flask.Flask]:
+    """Listener -> its WSGI application. policy: of accounts."""
+    guard = Guard(services.accounts, services.logins, policy=policy)
     files = create_files_app(files=services.stored_files, authenticate=guard.identify, links=services.file_links)
     web = create_web_app(product_version=version.product())
     for app in (files, web):
@@ -364,7 +397,8 @@ def secret(data_dir: Path, name: str) -> bytes:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, to the disk. Raises OSError."""
+    """Write a file that only its owner can read, to the disk; as its folder, if it is missing. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as out:
         out.write(text)

@@ -15,7 +15,6 @@ from trainshed.domain.identity import Role
 from trainshed.services.accounts.policy import Cors, Policy, TrustedHeader
 from trainshed.services.addresses import PORTS, Addresses, Advertised
 from trainshed.testing.api import QUICK, TOKEN_SECRET, memory_engines
-from trainshed.transport.auth import Guard
 from trainshed.transport.front import Front
 from trainshed.transport.table import ENDPOINTS, Effect
 
@@ -56,13 +55,12 @@ class Browser:
 
     def __init__(self, engines: Engines, policy: Policy = POLICY) -> None:
         services = build_services(engines, token_secret=TOKEN_SECRET, policy=policy)
-        guard = Guard(services.accounts, services.logins, policy=policy)
         self.user = services.accounts.create_user("visitor", role=Role.SYSTEM)
         token = services.accounts.issue_token(services.accounts.identity(self.user))
         self.cookie = {"Cookie": f"{POLICY.cookies.name}={token}"}
         self.bearer = {"Authorization": f"Bearer {token}"}
         advertised = Advertised(addresses=Addresses(), host="0.0.0.0")
-        apps = build_apps(engines, services, guard)
+        apps = build_apps(engines, services, policy)
         fronts = {name: Front(listener=name, apps=apps, advertised=advertised) for name in apps}
         self._http = {name: Client(front, use_cookies=False) for name, front in fronts.items()}
 

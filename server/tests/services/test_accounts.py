@@ -13,9 +13,9 @@ from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import FIRST_ADMIN, ROOT, Identity, Role
 from trainshed.services import Services
-from trainshed.services.accounts import passwords
+from trainshed.services.accounts import Claim, passwords
 from trainshed.services.accounts.people import fixed_id
-from trainshed.services.accounts.policy import FixedUser, FixedUsers, Policy, SystemKey
+from trainshed.services.accounts.policy import FixedUser, FixedUsers, Policy, SystemKey, SystemKeys
 from trainshed.testing.api import QUICK, TOKEN_SECRET, memory_engines, sqlite_engines
 from trainshed.testing.clock import FakeClock
 
@@ -277,15 +277,19 @@ def test_a_reset_ends_the_sessions(services: Services) -> None:
     assert fault(services.logins.by_password, "jane", GOOD, address=HERE) is Fault.INVALID_CREDENTIALS
 
 
-def test_the_claim_of_a_new_server(services: Services) -> None:
+def test_the_claim_of_a_new_server(engines: Engines, services: Services) -> None:
     admin, _ = services.accounts.ensure_admin()
-    assert not services.people.is_claimed()
+    assert services.people.claim() is Claim.NEVER_OFFERED
+    late = services.people.claim_ticket()
+    assert services.people.claim() is Claim.OPEN
+    later(engines, QUICK.tickets.claim)
+    assert services.people.claim() is Claim.TOO_LATE
+    assert fault(services.people.redeem, late.token, password=GOOD) is Fault.INVALID_TICKET
     ticket = services.people.claim_ticket()
-    assert services.people.has_open_ticket(FIRST_ADMIN)
     services.people.create(HOST, "taken", password=GOOD)
     assert fault(services.people.redeem, ticket.token, password=GOOD, username="Taken") is Fault.NOT_UNIQUE
     assert services.people.redeem(ticket.token, password=GOOD, username="jane", name="Jane") == admin
-    assert services.people.is_claimed()
+    assert services.people.claim() is Claim.DONE
     assert services.logins.by_password("jane", GOOD, address=HERE) == Identity(user=admin, role=Role.ADMIN, name="Jane")
     assert fault(services.people.redeem, ticket.token, password=OTHER) is Fault.INVALID_TICKET
 
@@ -366,20 +370,31 @@ def test_restarts_keep_ids_keys_and_data_of_fixed_users(engines: Engines) -> Non
     assert fault(open_again.logins.by_password, "jane", "12345678", address=HERE) is Fault.INVALID_CREDENTIALS
 
 
+def of_agent(secret: str, access_key: str = "AGENTKEY") -> Policy:
+    key = SystemKey(access_key=access_key, secret_key=secret, role=Role.ADMIN)
+    return replace(QUICK, system_keys=SystemKeys(services_agent=key))
+
+
 def test_keys_of_the_configuration(engines: Engines) -> None:
-    key = SystemKey(part="services_agent", access_key="AGENTKEY", secret_key="agent secret", role=Role.ADMIN)
-    services = started(engines, replace(QUICK, system_keys=(key,)))
-    identity, _ = services.accounts.by_credentials("AGENTKEY", "agent secret")
-    assert identity.role is Role.ADMIN
+    services = started(engines, of_agent("a long secret"))
+    identity, _ = services.accounts.by_credentials("AGENTKEY", "a long secret")
+    assert (identity.name, identity.role) == ("services_agent", Role.ADMIN)
     token = services.accounts.issue_token(identity, access_key="AGENTKEY")
-    again = started(engines, replace(QUICK, system_keys=(key,)))
+    again = started(engines, of_agent("a long secret"))
     assert again.accounts.by_token(token)[0] == identity
-    other = started(engines, replace(QUICK, system_keys=(replace(key, secret_key="another secret"),)))
-    assert fault(other.accounts.by_credentials, "AGENTKEY", "agent secret") is Fault.INVALID_CREDENTIALS
+    other = started(engines, of_agent("another secret"))
+    assert fault(other.accounts.by_credentials, "AGENTKEY", "a long secret") is Fault.INVALID_CREDENTIALS
     assert other.accounts.by_credentials("AGENTKEY", "another secret")
     without = started(engines)
     assert fault(without.accounts.by_credentials, "AGENTKEY", "another secret") is Fault.INVALID_CREDENTIALS
     assert fault(without.accounts.by_token, token) is Fault.BLOCKED_TOKEN
+
+
+def test_a_secret_alone_is_enough_and_a_short_one_is_not(memory: Engines) -> None:
+    services = started(memory, of_agent("a long secret", access_key=""))
+    assert services.accounts.by_credentials("services_agent", "a long secret")
+    with pytest.raises(ValueError, match=r"secure.credentials.services_agent.user_secret"):
+        started(memory, of_agent("short"))
 
 
 # a name alone

@@ -5,12 +5,14 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from trainshed import bootstrap
-from trainshed.domain.errors import StoreError, StoreFull
+from trainshed.domain.errors import ApiError, StoreError, StoreFull
+from trainshed.domain.identity import ROOT, Identity, Role
 from trainshed.services import Services
 from trainshed.services.accounts import KeyPair
 from trainshed.services.addresses import Urls
@@ -21,6 +23,8 @@ from trainshed.settings.loading import Level, default_of, load
 
 log = logging.getLogger(__name__)
 
+# Who is root on the host, or has the data, may do everything.
+HOST = Identity(user=ROOT, role=Role.ROOT)
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -93,6 +97,32 @@ def configured(options: argparse.Namespace | None = None) -> Settings:
 
 
 @contextmanager
+def understood() -> Iterator[None]:
+    """Refuse users and keys of the configuration that cannot be meant."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refusal(
+            Exit.USAGE,
+            f"the configuration has an error: {error}",
+            "correct it: `trainshed config show --origin` says where it stands",
+        ) from error
+
+
+@contextmanager
+def allowed() -> Iterator[None]:
+    """Refuse what a use case refuses."""
+    try:
+        yield
+    except ApiError as error:
+        raise Refusal(
+            Exit.USAGE,
+            error.message,
+            "`trainshed user list` and `trainshed credentials list` show who and what there is",
+        ) from error
+
+
+@contextmanager
 def store(folder: Path) -> Iterator[None]:
     """Refuse in words that help what the store in the folder cannot do."""
     try:
@@ -117,11 +147,13 @@ def store(folder: Path) -> Iterator[None]:
 def services(folder: Path, keep: Keep = FOREVER) -> Iterator[Services]:
     """The use cases over the data of a server, beside which this may run."""
     ran_in(folder)
-    with store(folder):
+    settings = replace(configured(), data_dir=folder, keep=keep)  # perhaps only root can read it
+    with store(folder), allowed():
         become_owner(folder)
-        settings = Settings(data_dir=folder, keep=keep)
         engines = bootstrap.open_engines(settings)
-        yield bootstrap.configured_services(settings, engines)
+        with understood():
+            opened = bootstrap.configured_services(settings, engines)
+        yield opened
         engines.close()
 
 
@@ -138,6 +170,19 @@ def become_owner(folder: Path) -> None:
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows with the same fields, for people."""
+    if not rows:
+        return "none"
+    shown = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in shown)
+
+
+def _cell(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value) or "-"
 
 
 def snippet(pair: KeyPair, urls: Urls) -> str:

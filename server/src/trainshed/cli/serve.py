@@ -2,13 +2,15 @@
 
 import argparse
 import signal
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 from trainshed import bootstrap
-from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store
+from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store, understood
 from trainshed.cli.retention import add_keep
 from trainshed.domain.identity import Identity
-from trainshed.services.accounts import KeyPair
+from trainshed.services.accounts import Claim, KeyPair
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport.listener import Listener, PortInUseError, check_free
 from trainshed.transport.patience import Watch
@@ -58,14 +60,19 @@ def _serve(options: argparse.Namespace) -> Exit:
     credentials = settings.data_dir / "secrets" / "first-credentials"
     with store(settings.data_dir):
         engines = bootstrap.open_engines(settings)
-        services = bootstrap.configured_services(settings, engines)
+        with understood():
+            services = bootstrap.configured_services(settings, engines)
 
         def prepare(user: str, first: KeyPair) -> None:
             services.queues.default(Identity(user=user))  # people name it before anybody asks which one it is
             bootstrap.write_private(credentials, snippet(first, advertised.urls("localhost")))
 
         services.accounts.ensure_admin(prepare)
-    fronts = bootstrap.build_fronts(settings, engines, bootstrap.build_apps(engines, services), advertised)
+        with understood():
+            claim = bootstrap.prepare_accounts(settings, services)
+    fronts = bootstrap.build_fronts(
+        settings, engines, bootstrap.build_apps(engines, services, settings.accounts), advertised
+    )
     watch = Watch(settings.patience_seconds)
     listeners = [
         Listener(number=number, host=settings.host, port=ports[name], app=fronts[name], watch=watch)
@@ -86,6 +93,10 @@ def _serve(options: argparse.Namespace) -> Exit:
             print(f"{name:5}  http://{shown}:{port}", flush=True)
         if credentials.exists():
             print(f"keys   {credentials}", flush=True)
+        if claim is Claim.OPEN:
+            print(f"claim  {_claim(bootstrap.claim_file(settings.data_dir))}", flush=True)
+        elif claim is Claim.TOO_LATE:
+            print("claim  too late: `trainshed claim` makes another one-time token", flush=True)
     signal.sigwait(stops)
     for listener in listeners:
         listener.stop()
@@ -94,6 +105,11 @@ def _serve(options: argparse.Namespace) -> Exit:
         job.stop()
     engines.close()
     return Exit.OK
+
+
+def _claim(offered: Path) -> str:
+    """The one-time token where a person reads it; where it would go to a log, the file with it."""
+    return offered.read_text().strip() if sys.stdout.isatty() else str(offered)
 
 
 def _check_ports(settings: Settings) -> None:

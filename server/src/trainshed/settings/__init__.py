@@ -7,6 +7,7 @@ The policy of an area is a frozen dataclass with defaults beside the code that u
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainshed.services.accounts import OUT_OF_THE_BOX, Policy
 from trainshed.services.addresses import LISTENERS, PORTS, Addresses
 from trainshed.services.file_deletion import RETRIES, Retries
 from trainshed.services.limits import LIMITS, Limits
@@ -26,7 +27,7 @@ class Settings:
     watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept. limits: how much at once.
-    token_secret: signs the tokens of logins; without it one is made in data_dir.
+    accounts: who may log in, and how. token_secret: signs the tokens of logins; without it one is made in data_dir.
     files: what the file server allows.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
     """
@@ -45,6 +46,7 @@ class Settings:
     patience_seconds: float = 30.0
     keep: Keep = FOREVER
     limits: Limits = LIMITS
+    accounts: Policy = OUT_OF_THE_BOX
     token_secret: str = field(default="", repr=False)
     files_deletion: bool = True
     files_retries: Retries = RETRIES

@@ -6,6 +6,8 @@ The reference page, `trainshed config`, the hints at unknown keys and the errors
 
 from dataclasses import dataclass
 
+from trainshed.domain.identity import Role
+from trainshed.services.accounts.policy import FixedUser
 from trainshed.services.addresses import check_network, check_prefix, check_url
 from trainshed.services.raw_points import MOST
 from trainshed.settings import LISTENERS
@@ -21,6 +23,7 @@ from trainshed.settings.forms import (
     choice,
     many,
     maybe,
+    records,
     seconds,
     whole,
 )
@@ -53,6 +56,13 @@ FILES = ("apiserver", "hosts", "logging", "secure", "services", "fileserver", "t
 _URL = Form('an address, as "https://files.example.com" or "http://example.com:8081"', checked(check_url), text=True)
 _PATH_OF_URL = Form('the path of a url, as "/tracking"', checked(check_prefix), text=True)
 _NETWORK = Form('an address or a network, as "10.0.0.7" or "10.0.0.0/8"', checked(check_network), text=True)
+_ROLE = Form("one of admin, user, viewer", lambda value: Role(choice("admin", "user", "viewer").read(value)), text=True)
+_ANY_ROLE = Form("a role", lambda value: Role(choice(*Role).read(value)), text=True)
+_USERS = records(
+    FixedUser,
+    {"username": TEXT, "password": TEXT, "name": TEXT, "role": _ROLE},
+    secret=frozenset({"password"}),
+)
 _DAYS = maybe(whole(1, 100_000, of="days"))
 
 KEYS = (
@@ -140,6 +150,175 @@ KEYS = (
         "Signs the tokens of logins. Without it one is made in the data folder. With a new one all logins end.",
         secret=True,
     ),
+    Key(
+        "apiserver.auth.fixed_users.enabled",
+        FLAG,
+        "accounts.fixed_users.enabled",
+        "The users are those of apiserver.auth.fixed_users.users, and nobody else logs in.",
+    ),
+    Key(
+        "apiserver.auth.fixed_users.pass_hashed",
+        FLAG,
+        "accounts.fixed_users.pass_hashed",
+        "Their passwords are the base64 form of bcrypt hashes.",
+    ),
+    Key(
+        "apiserver.auth.fixed_users.users",
+        _USERS,
+        "accounts.fixed_users.users",
+        "Who they are. Without a name it is the username, without a role it is user.",
+    ),
+    Key(
+        "apiserver.auth.session_auth_cookie_name",
+        TEXT,
+        "accounts.cookies.name",
+        "The name of the cookie in which a browser keeps its login.",
+    ),
+    Key("apiserver.auth.cookies.httponly", FLAG, "accounts.cookies.httponly", "No script of a page can read it."),
+    Key("apiserver.auth.cookies.secure", FLAG, "accounts.cookies.secure", "The browser sends it over TLS alone."),
+    Key(
+        "apiserver.auth.cookies.domain",
+        TEXTS,
+        "accounts.cookies.domain",
+        "The domain that it is for; of several, the one that the request came to. Default: the host of the request alone.",
+    ),
+    Key(
+        "apiserver.auth.cookies.samesite",
+        maybe(choice("Strict", "Lax", "None")),
+        "accounts.cookies.samesite",
+        "Whether it goes with what pages of other sites make the browser send.",
+    ),
+    Key("apiserver.auth.cookies.max_age", seconds(1), "accounts.cookies.max_age", "How long the browser keeps it."),
+    Key(
+        "apiserver.auth.default_expiration_sec",
+        seconds(1),
+        "accounts.tokens.default",
+        "How long a token is good whose caller did not say.",
+    ),
+    Key(
+        "apiserver.auth.max_expiration_sec", seconds(1), "accounts.tokens.longest", "How long a token is good at most."
+    ),
+    Key(
+        "apiserver.cors.origins",
+        TEXTS,
+        "accounts.cors.origins",
+        'Pages that may call: "https://app.example.com", and its like, with their visitor\'s login; "*": all, but without it.',
+    ),
+    *(
+        Key(
+            f"secure.credentials.{part}.{name}",
+            form,
+            f"accounts.system_keys.{part}.{of}",
+            doc,
+            secret=name == "user_secret",
+        )
+        for part in ("apiserver", "fileserver", "webserver", "tests", "services_agent")
+        for name, form, of, doc in (
+            ("user_key", TEXT, "access_key", f"An access key of {part}. Default: its name."),
+            ("user_secret", TEXT, "secret_key", f"The secret of this key; without one {part} has no key."),
+            ("role", _ANY_ROLE, "role", "The role of who calls with it."),
+        )
+    ),
+    Key(
+        "trainshed.accounts.name_login",
+        maybe(FLAG),
+        "accounts.name_login",
+        "A name alone logs in, from this machine and while nobody has a password. Default: when only this machine can connect.",
+    ),
+    Key(
+        "trainshed.accounts.password_length",
+        whole(1, 1024),
+        "accounts.passwords.min_length",
+        "Characters that a new password has at least.",
+    ),
+    Key(
+        "trainshed.accounts.password_rounds",
+        whole(10, 20),
+        "accounts.passwords.rounds",
+        "What a hash of a password costs, as a power of two; 12 are 0.2 s of one processor.",
+    ),
+    Key(
+        "trainshed.accounts.revocation_sec",
+        whole(0, 5),
+        "accounts.tokens.remember",
+        "How long a process may not know of a login that another process has ended.",
+    ),
+    Key(
+        "trainshed.accounts.attempts.per_address",
+        whole(1, 1000),
+        "accounts.attempts.per_address",
+        "Wrong passwords of one address after which it has to wait.",
+    ),
+    Key(
+        "trainshed.accounts.attempts.per_account",
+        whole(1, 1000),
+        "accounts.attempts.per_account",
+        "Wrong passwords for one account after which addresses that it never logged in from have to wait.",
+    ),
+    Key(
+        "trainshed.accounts.attempts.seconds", seconds(1), "accounts.attempts.seconds", "How long each of them counts."
+    ),
+    Key(
+        "trainshed.accounts.tickets.claim",
+        seconds(60),
+        "accounts.tickets.claim",
+        "How long the one-time token is good that claims a new server.",
+    ),
+    Key(
+        "trainshed.accounts.tickets.invitation",
+        seconds(60),
+        "accounts.tickets.invitation",
+        "And that of an invitation.",
+    ),
+    Key("trainshed.accounts.tickets.reset", seconds(60), "accounts.tickets.reset", "And that of a new password."),
+    Key(
+        "trainshed.accounts.trusted_header.name",
+        TEXT,
+        "accounts.trusted_header.name",
+        "A header in which a proxy says whom it has logged in. Default: none is believed.",
+    ),
+    Key(
+        "trainshed.accounts.trusted_header.proxies",
+        many(_NETWORK),
+        "accounts.trusted_header.proxies",
+        "The proxies it is believed from; they must remove what callers send under that name.",
+    ),
+    Key(
+        "trainshed.accounts.trusted_header.create",
+        FLAG,
+        "accounts.trusted_header.create",
+        "Who is new gets an account.",
+    ),
+    Key("trainshed.accounts.trusted_header.role", _ROLE, "accounts.trusted_header.role", "The role of this account."),
+    Key(
+        "trainshed.accounts.oidc.issuer",
+        TEXT,
+        "accounts.oidc.issuer",
+        "The address of an OpenID Connect provider, through which people log in. Default: none.",
+    ),
+    Key("trainshed.accounts.oidc.client_id", TEXT, "accounts.oidc.client_id", "What the provider calls this server."),
+    Key(
+        "trainshed.accounts.oidc.client_secret",
+        TEXT,
+        "accounts.oidc.client_secret",
+        "How this server proves itself there.",
+        secret=True,
+    ),
+    Key("trainshed.accounts.oidc.scopes", TEXTS, "accounts.oidc.scopes", "What is asked for."),
+    Key("trainshed.accounts.oidc.label", TEXT, "accounts.oidc.label", "What the button says."),
+    Key("trainshed.accounts.oidc.username", TEXT, "accounts.oidc.username", "The claim that becomes the username."),
+    Key("trainshed.accounts.oidc.name", TEXT, "accounts.oidc.name", "The claim that is shown as the name."),
+    Key("trainshed.accounts.oidc.roles", TEXT, "accounts.oidc.roles", "The claim with groups or roles."),
+    Key("trainshed.accounts.oidc.admins", TEXTS, "accounts.oidc.admins", "Its values that make an administrator."),
+    Key("trainshed.accounts.oidc.viewers", TEXTS, "accounts.oidc.viewers", "Its values that make a viewer."),
+    Key("trainshed.accounts.oidc.role", _ROLE, "accounts.oidc.role", "The role of everybody else."),
+    Key(
+        "trainshed.accounts.oidc.domains",
+        TEXTS,
+        "accounts.oidc.domains",
+        "Domains of email addresses that may log in. Default: all.",
+    ),
+    Key("trainshed.accounts.oidc.create", FLAG, "accounts.oidc.create", "Who is new gets an account."),
     Key("services.async_urls_delete.enabled", FLAG, "files_deletion", "Delete the files of tasks that are deleted."),
     Key(
         "services.async_urls_delete.max_retries",

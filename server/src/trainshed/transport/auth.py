@@ -16,7 +16,7 @@ from flask import Flask, Request, Response, request
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Logins, Policy
-from trainshed.transport.front import PEER, URLS, told_urls
+from trainshed.transport.front import PASSED_ON, PEER, URLS, told_urls
 
 _SESSION = "trainshed.session"  # likewise: the token to put into the cookie, or "" to clear it
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -250,7 +250,7 @@ class Guard:
                 domain=domain,
                 secure=cookie.secure,
                 httponly=cookie.httponly,
-                samesite=cookie.samesite or None,
+                samesite=cookie.samesite,
             )
 
         if token:
@@ -294,13 +294,10 @@ def _basic(value: str) -> tuple[str, str]:
 
 
 def _is_local(http: Request) -> bool:
+    """Whether the request came from this machine to a name of this machine, and nothing passed it on."""
     host = urlsplit(f"//{http.host}").hostname or ""
-    passed_on = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
-    return (
-        _is_loopback(host)
-        and _is_loopback(http.remote_addr or "")
-        and not any(name in http.headers for name in passed_on)
-    )
+    passed_on = http.environ.get(PASSED_ON) or any(name in http.headers for name in ("Via", "X-Real-IP"))
+    return not passed_on and _is_loopback(host) and _is_loopback(http.remote_addr or "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from trainshed.services.addresses import PREFIX, Network, Origin, split_host
 
 _MOST = 32  # proxies in a row that are looked at
-_SAID = (
+# What proxies say.
+SAID = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_PROTO",
@@ -37,7 +38,7 @@ class Forwarded:
 
     def origin(self, environ: dict[str, Any]) -> Origin:
         """Of the request. Nobody reads these headers afterwards: they are gone."""
-        said = {name: environ.pop(name) for name in _SAID if name in environ}
+        said = {name: environ.pop(name) for name in SAID if name in environ}
         peer = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")  # IPv4 on a socket for both
         near = Origin(peer, environ.get("wsgi.url_scheme", "http"), environ.get("HTTP_HOST", ""))
         if not said or not self._trusts(_address(peer)):

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.services.addresses import BELOW, LABELS, Advertised, Origin, Urls, split_host
 from trainshed.transport.envelope import failure
-from trainshed.transport.forwarded import Forwarded
+from trainshed.transport.forwarded import SAID, Forwarded
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -23,6 +23,7 @@ RETRY_SECONDS = 5  # that clients wait in maintenance between two tries
 # In the environment of a request that came through a Front.
 URLS = "trainshed.urls"
 PEER = "trainshed.peer"  # who connected: the caller, or a proxy
+PASSED_ON = "trainshed.passed_on"  # whether a proxy, trusted or not, says that it has passed the request on
 
 
 class Front:
@@ -50,6 +51,7 @@ class Front:
         self._below = _below(listener, advertised.prefixes())
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        passed_on = any(name in environ for name in SAID)
         origin = self._forwarded.origin(environ)
         path: str = environ["PATH_INFO"]
         name, taken = self._application(origin.host, path)
@@ -62,6 +64,7 @@ class Front:
                 "SCRIPT_NAME": origin.prefix + taken,
                 "PATH_INFO": rest,
                 PEER: environ.get("REMOTE_ADDR", ""),
+                PASSED_ON: passed_on,
                 URLS: lambda: self._advertised.of(origin, self._listener),
             }
         )

@@ -2,7 +2,7 @@
 
 from trainshed.services.accounts.accounts import Accounts, Announcement, KeyPair
 from trainshed.services.accounts.logins import Logins
-from trainshed.services.accounts.people import People, Person
+from trainshed.services.accounts.people import Claim, People, Person
 from trainshed.services.accounts.policy import DEFAULT_LIFETIME, MAX_LIFETIME, OUT_OF_THE_BOX, Policy
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "OUT_OF_THE_BOX",
     "Accounts",
     "Announcement",
+    "Claim",
     "KeyPair",
     "Logins",
     "People",

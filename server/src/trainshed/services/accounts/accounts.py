@@ -186,16 +186,17 @@ class Accounts:
         self.forget()
 
     def configure_keys(self) -> None:
-        """Let the keys of the configuration be good, and no longer those that it had and has no more."""
-        wanted = {key.access_key: key for key in self._policy.system_keys}
+        """Let the keys of the configuration be good, and no longer those that it had and has no more. Raises ValueError."""
+        given = self._policy.system_keys.given()
+        wanted = {key.access_key: key for key in given.values()}
         for document in self._documents.find("credentials", Eq(("source",), CONFIGURED)):
             key = wanted.get(document["id"])
             if key is None or document["secret_sha256"] != _digest(key.secret_key):
                 self._end_key(document["id"])
-        for key in wanted.values():
-            user = f"__{key.part}__"
+        for part, key in given.items():
+            user = _user_of(part)
             with suppress(Duplicate):
-                self._insert_user(user, key.part, key.role)
+                self._insert_user(user, part, key.role)
             self._documents.update("users", user, partial(dict.update, role=key.role.value))
             with suppress(Duplicate):
                 self._insert_credentials(
@@ -286,9 +287,8 @@ class Accounts:
         policy = self._policy
         if not policy.fixed_users.enabled or source == FIXED or user_id in _OURS:
             return True
-        configured = {f"__{key.part}__" for key in policy.system_keys}
         elsewhere = {OIDC: policy.oidc.issuer, HEADER: policy.trusted_header.name}
-        return user_id in configured or bool(elsewhere.get(source))
+        return user_id in _PARTS_BESIDE_FIXED or bool(elsewhere.get(source))
 
     def impersonate(self, identity: Identity, user_id: str) -> Identity:
         """The other user, when the caller may act as one and gains nothing by it. Raises IMPERSONATION_ERROR."""
@@ -368,6 +368,14 @@ class Accounts:
     def _identity(self, user_id: str) -> Identity:
         user = self.user(user_id)
         return Identity(user=user_id, company=user["company"], role=Role(user["role"]), name=user["name"])
+
+
+def _user_of(part: str) -> str:
+    return f"__{part}__"
+
+
+# The keys of the web application and of tests stand for nobody: they are no good beside fixed users.
+_PARTS_BESIDE_FIXED = frozenset(map(_user_of, ("apiserver", "fileserver", "services_agent")))
 
 
 def _new_pair(label: str) -> KeyPair:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 from trainshed.domain import dates
@@ -51,6 +52,15 @@ class Ticket:
     user: str
     token: str
     expires: str
+
+
+class Claim(Enum):
+    """How far the claim of a new server is."""
+
+    NEVER_OFFERED = "never offered"
+    OPEN = "open"
+    TOO_LATE = "too late"
+    DONE = "done"
 
 
 class People:
@@ -243,10 +253,15 @@ class People:
         root = Identity(user=ROOT, role=Role.ROOT)
         return self.ticket(root, FIRST_ADMIN, seconds=self._policy.tickets.claim)
 
-    def has_open_ticket(self, user: str) -> bool:
-        """Whether a ticket of the user is still good."""
+    def claim(self) -> Claim:
+        """How far it is."""
+        if self.is_claimed():
+            return Claim.DONE
         now = dates.to_text(self._clock.now())
-        return any(ticket["expires"] > now for ticket in self._documents.find("tickets", Eq(("user",), user)))
+        tickets = self._documents.find("tickets", Eq(("user",), FIRST_ADMIN))
+        if not tickets:
+            return Claim.NEVER_OFFERED
+        return Claim.OPEN if any(ticket["expires"] > now for ticket in tickets) else Claim.TOO_LATE
 
     # users of the configuration
 

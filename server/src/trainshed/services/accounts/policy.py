@@ -1,11 +1,12 @@
 """What an operator can decide about accounts; every default is the safe one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from trainshed.domain.identity import Role
 
 DEFAULT_LIFETIME = 30 * 24 * 3600  # seconds a token lives when the caller does not say
 MAX_LIFETIME = 365 * 24 * 3600
+SHORTEST_SECRET = 12  # characters: how often an access key is tried is not counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class Cookies:
     httponly: bool = True
     secure: bool = False
     domain: tuple[str, ...] = ()
-    samesite: str = "Lax"
+    samesite: str | None = "Lax"
     max_age: int = 99_999_999_999
 
 
@@ -120,12 +121,33 @@ class Oidc:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemKey:
-    """An access key that the configuration gives to a part of the deployment (secure.credentials.*)."""
+    """An access key of the configuration; without a secret there is none. access_key: empty: the name of the part."""
 
-    part: str
-    access_key: str
-    secret_key: str = field(repr=False)
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
     role: Role = Role.SYSTEM
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemKeys:
+    """Access keys that the configuration gives to parts of the deployment (secure.credentials.*)."""
+
+    apiserver: SystemKey = SystemKey()
+    fileserver: SystemKey = SystemKey()
+    webserver: SystemKey = SystemKey()
+    tests: SystemKey = SystemKey(role=Role.USER)
+    services_agent: SystemKey = SystemKey(role=Role.ADMIN)
+
+    def given(self) -> dict[str, SystemKey]:
+        """Part -> its key, with its name. Raises ValueError for a secret that could be guessed."""
+        made = {}
+        for part in (one.name for one in fields(self)):
+            key: SystemKey = getattr(self, part)
+            if key.secret_key and len(key.secret_key) < SHORTEST_SECRET:
+                raise ValueError(f"secure.credentials.{part}.user_secret has to have {SHORTEST_SECRET} characters")
+            if key.secret_key:
+                made[part] = replace(key, access_key=key.access_key or part)
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +166,7 @@ class Policy:
     cors: Cors = Cors()
     trusted_header: TrustedHeader = TrustedHeader()
     oidc: Oidc = Oidc()
-    system_keys: tuple[SystemKey, ...] = ()
+    system_keys: SystemKeys = SystemKeys()
     name_login: bool | None = None
 
 
