@@ -5,8 +5,9 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 import flask
@@ -24,13 +25,13 @@ from trainshed.adapters.sqlite.snapshots import SqliteSource
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain.errors import Fault, StoreError, StoreFull
-from trainshed.ports.backups import Damaged, Source
+from trainshed.ports.backups import Damaged
 from trainshed.ports.blobs import Blobs
 from trainshed.ports.cache import Cache
 from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
-from trainshed.services import Services, joins, listing
+from trainshed.services import Services, backup, joins, listing
 from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Claim, Logins, People, Policy
 from trainshed.services.accounts.passwords import Checker, of_fixed
 from trainshed.services.accounts.people import Ticket
@@ -44,6 +45,7 @@ from trainshed.services.facets import Facets
 from trainshed.services.file_deletion import RETRIES, FileDeletion, Retries
 from trainshed.services.file_links import FileLinks
 from trainshed.services.filing import Filing
+from trainshed.services.gauges import Gauge, gauges
 from trainshed.services.history import History
 from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.models import Models
@@ -71,7 +73,9 @@ from trainshed.transport import version
 from trainshed.transport.api import create_api_app
 from trainshed.transport.auth import Guard
 from trainshed.transport.files import create_files_app
-from trainshed.transport.front import Front
+from trainshed.transport.front import Front, WsgiApp
+from trainshed.transport.metrics import Requests, WithMetrics
+from trainshed.transport.observed import Observed
 from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
@@ -120,15 +124,11 @@ def open_engines(settings: Settings) -> Engines:
     )
 
 
-def backup_sources(data_dir: Path, scratch: Path) -> tuple[Source, ...]:
-    """What a backup of the embedded engines consists of. scratch: a folder with room for a copy of the largest database.
-
-    The order in which they are held is that in which the server itself takes their locks.
-    """
-    return (
-        FolderSource(data_dir / "files", "files"),
-        FolderSource(data_dir / "secrets", "secrets"),
-        *(SqliteSource(data_dir / name, scratch) for name in DATABASES),
+def backup_sources(data_dir: Path, scratch: Path) -> backup.Sources:
+    """What a backup of the embedded engines consists of. scratch: a folder with room for a copy of the largest database."""
+    return backup.Sources(
+        folders=[FolderSource(data_dir / name, name) for name in ("files", "secrets")],
+        databases=[SqliteSource(data_dir / name, scratch) for name in DATABASES],
     )
 
 
@@ -352,7 +352,7 @@ def build_apps(engines: Engines, services: Services, policy: Policy = OUT_OF_THE
 
 
 def build_fronts(
-    settings: Settings, engines: Engines, apps: Mapping[str, flask.Flask], advertised: Advertised
+    settings: Settings, engines: Engines, apps: Mapping[str, WsgiApp], advertised: Advertised
 ) -> dict[str, Front]:
     """Listener -> what stands before the applications on it."""
 
@@ -371,6 +371,50 @@ def build_fronts(
         name: Front(listener=name, apps=apps, advertised=advertised, ready=ready, maintenance=switch.word)
         for name in settings.listeners
     }
+
+
+def build_observed(
+    settings: Settings,
+    engines: Engines,
+    services: Services,
+    *,
+    jobs: Sequence["Periodic"],
+    advertised: Advertised,
+) -> dict[str, Observed]:
+    """Listener -> all that it serves, with figures and ids of its requests."""
+    requests, started, data = Requests(), time.time(), settings.data_dir
+    guard = Guard(services.accounts, services.logins, policy=settings.accounts)
+
+    def now() -> Iterator[Gauge]:
+        disk = os.statvfs(data)
+        return gauges(
+            engines.documents,
+            services.events,
+            jobs=jobs,
+            stores={name: _size_of(data / name) for name in DATABASES},
+            free=disk.f_bavail * disk.f_frsize,
+            product=version.product(),
+            started=started,
+        )
+
+    apps: dict[str, WsgiApp] = {**build_apps(engines, services, settings.accounts)}
+    apps["api"] = WithMetrics(
+        apps["api"],
+        requests=requests,
+        gauges=now,
+        identify=guard.identify,
+        open_to=[ip_network(network) for network in settings.metrics.open_to],
+    )
+    proxies = settings.addresses.proxies
+    return {
+        name: Observed(front, listener=name, requests=requests, proxies=proxies, access=settings.logs.access)
+        for name, front in build_fronts(settings, engines, apps, advertised).items()
+    }
+
+
+def _size_of(database: Path) -> int:
+    """Bytes of its files."""
+    return sum(path.stat().st_size for path in (database, Path(f"{database}-wal")) if path.exists())
 
 
 def maintenance(data_dir: Path) -> Switch:
@@ -424,7 +468,8 @@ class Periodic:
     """
 
     def __init__(self, name: str, step: Callable[[], bool], *, seconds: float, cache: Cache) -> None:
-        self._name = name
+        self.name = name
+        self.last_success = 0.0
         self._lease = f"lease:{name}"
         self._step = step
         self._seconds = seconds
@@ -450,7 +495,7 @@ class Periodic:
         except Exception as error:  # the edge of a thread: without it nobody would do the job any more
             if not self._failing:  # a full disk, say: it may last, and where it happened says nothing more
                 said = "%s failed (%s); it is tried again every %g seconds"
-                log.error(said, self._name, error, self._seconds, exc_info=not isinstance(error, StoreFull))
+                log.error(said, self.name, error, self._seconds, exc_info=not isinstance(error, StoreFull))
             self._failing = True
 
     def _work(self) -> None:
@@ -465,8 +510,9 @@ class Periodic:
             # It ends a little before this process comes back for it.
             self._cache.set(self._lease, b"", self._seconds * 0.9)
         if self._failing:
-            log.info("%s works again", self._name)
+            log.info("%s works again", self.name)
         self._failing = False
+        self.last_success = time.time()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -167,8 +167,8 @@ def test_a_job_can_be_switched_off(
     job: str,
 ) -> None:
     _, services = served(configure(), engines)
-    there = {one._name for one in bootstrap.build_jobs(configure(), engines, services)}
-    left = {one._name for one in bootstrap.build_jobs(configure(**{variable: "false"}), engines, services)}
+    there = {one.name for one in bootstrap.build_jobs(configure(), engines, services)}
+    left = {one.name for one in bootstrap.build_jobs(configure(**{variable: "false"}), engines, services)}
     assert there - left == {job}
 
 

@@ -10,6 +10,7 @@ from trainshed import bootstrap
 from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store, understood
 from trainshed.cli.retention import add_keep
 from trainshed.domain.identity import Identity
+from trainshed.services import logs
 from trainshed.services.accounts import Claim, KeyPair
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport.listener import Listener, PortInUseError, check_free
@@ -55,6 +56,14 @@ def _listeners(text: str) -> tuple[str, list[str]]:
 def _serve(options: argparse.Namespace) -> Exit:
     settings = configured(options)
     ports = settings.running
+    try:
+        logs.install(settings.logs)
+    except OSError as error:
+        raise Refusal(
+            Exit.MISSING,
+            f"cannot write the log to {settings.logs.file}: {error.strerror}",
+            "make it writable, or change logging.handlers.text_file.filename",
+        ) from error
     _check_ports(settings)
     advertised = bootstrap.advertised(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
@@ -70,15 +79,13 @@ def _serve(options: argparse.Namespace) -> Exit:
         services.accounts.ensure_admin(prepare)
         with understood():
             claim = bootstrap.prepare_accounts(settings, services)
-    fronts = bootstrap.build_fronts(
-        settings, engines, bootstrap.build_apps(engines, services, settings.accounts), advertised
-    )
+    jobs = bootstrap.build_jobs(settings, engines, services)
+    observed = bootstrap.build_observed(settings, engines, services, jobs=jobs, advertised=advertised)
     watch = Watch(settings.patience_seconds)
     listeners = [
-        Listener(number=number, host=settings.host, port=ports[name], app=fronts[name], watch=watch)
+        Listener(number=number, host=settings.host, port=ports[name], app=observed[name], watch=watch)
         for number, name in enumerate(ports, start=1)
     ]
-    jobs = bootstrap.build_jobs(settings, engines, services)
     stops = {signal.SIGTERM, signal.SIGINT}
     # Blocked in every thread, as they inherit it: one that took the signal would leave the main thread asleep.
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
@@ -98,6 +105,8 @@ def _serve(options: argparse.Namespace) -> Exit:
         elif claim is Claim.TOO_LATE:
             print("claim  too late: `trainshed claim` makes another one-time token", flush=True)
     signal.sigwait(stops)
+    for listener in listeners:  # all of them before any is waited for
+        listener.refuse()
     for listener in listeners:
         listener.stop()
     watch.stop()

@@ -5,14 +5,16 @@ document names an event or a file that is not in it. Files that come later may b
 The order is what makes it so:
 
 1. Files are copied, for as long as it takes; those that an earlier backup has are only named.
-2. Removing files and writing documents and events wait for some milliseconds. That is the moment: the databases are
-   fixed as they are, and the files that came since get a second name, so that whatever happens to them does not matter.
+2. Removing files waits, and writing documents and events for some milliseconds. That is the moment: the databases are
+   fixed as they are. Then the files that came since the first step get a second name, so that it does not matter what
+   happens to them, and files may be removed again.
 3. The databases are copied as they were at the moment, then those files. The list of it all makes it a backup.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC
+from typing import NamedTuple
 
 import msgspec
 
@@ -59,6 +61,18 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.size for entry in self.entries.values())
 
 
+class Sources(NamedTuple):
+    """What a backup consists of. databases: in the order in which the server takes their locks."""
+
+    folders: Sequence[Source]
+    databases: Sequence[Source]
+
+    def all(self) -> Iterator[Source]:
+        """Of both kinds."""
+        yield from self.folders
+        yield from self.databases
+
+
 Tell = Callable[[int, int], None]  # is told bytes done and bytes in all, now and then
 
 
@@ -67,7 +81,7 @@ def silent(done: int, total: int) -> None:
 
 
 def create(
-    sources: Sequence[Source],
+    sources: Sources,
     vault: Vault,
     *,
     clock: Clock,
@@ -78,7 +92,7 @@ def create(
     """Make a backup and return it. former: parts that it has in the same version are not read again. Raises StoreFull."""
     known = former.entries if former else {}
     needed = total = 0
-    for source in sources:
+    for source in sources.all():
         for part in source.parts():
             total += part.size
             needed += part.size if _same(part, known) is None else 0
@@ -86,17 +100,21 @@ def create(
     if needed > vault.free():
         raise StoreFull(f"the backup needs up to {needed} bytes, and {vault.free()} are free")
     copied = _Copied(vault, known, total, tell)
-    for source in sources:
+    for source in sources.all():
         for part in source.parts():
             if part.version:
                 with suppress(NotFound):
                     copied.add(part)
     with ExitStack() as frozen:
-        with ExitStack() as held:
-            for source in sources:
-                held.enter_context(source.hold())
-            moment = clock.now().astimezone(UTC)
-            parts = [part for source in sources for part in frozen.enter_context(source.freeze(copied.meet))]
+        with ExitStack() as kept:
+            for folder in sources.folders:
+                kept.enter_context(folder.hold())
+            with ExitStack() as held:
+                for database in sources.databases:
+                    held.enter_context(database.hold())
+                moment = clock.now().astimezone(UTC)
+                parts = [part for one in sources.databases for part in frozen.enter_context(one.freeze(copied.meet))]
+            parts += [part for one in sources.folders for part in frozen.enter_context(one.freeze(copied.meet))]
         copied.drop_unmet()
         for part in parts:
             copied.add(part)

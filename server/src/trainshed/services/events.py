@@ -73,6 +73,8 @@ class EventLog:
         self.cache = cache
         self.limits = limits
         self._clock = clock
+        self.accepted = 0  # events, since this process began
+        self._counting = threading.Lock()
         self._settling = threading.Lock()
         self._rounds = 0  # of settling that were begun, but for those that failed
         # What was stored last, and what of it the documents know: at first nothing of what a former process left.
@@ -107,6 +109,8 @@ class EventLog:
         self._events.add(good, notes)
         self._latest = object()  # after the commit: who settles then finds it
         report.added += len(good)
+        with self._counting:
+            self.accepted += len(good)
 
     def settle(self) -> None:
         """Bring what was stored to the documents of its owners: last update, last iteration and last values.

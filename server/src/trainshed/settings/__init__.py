@@ -10,7 +10,9 @@ from pathlib import Path
 from trainshed.services.accounts import OUT_OF_THE_BOX, Policy
 from trainshed.services.addresses import LISTENERS, PORTS, Addresses
 from trainshed.services.file_deletion import RETRIES, Retries
+from trainshed.services.gauges import Metrics
 from trainshed.services.limits import LIMITS, Limits
+from trainshed.services.logs import Logs
 from trainshed.services.retention import FOREVER, Keep
 from trainshed.services.stored_files import FILE_POLICY, FilePolicy
 
@@ -30,6 +32,7 @@ class Settings:
     accounts: who may log in, and how. token_secret: signs the tokens of logins; without it one is made in data_dir.
     files: what the file server allows.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
+    logs: where what is said goes. metrics: who reads figures.
     """
 
     data_dir: Path
@@ -51,6 +54,8 @@ class Settings:
     files_deletion: bool = True
     files_retries: Retries = RETRIES
     files: FilePolicy = FILE_POLICY
+    logs: Logs = field(default_factory=Logs)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def running(self) -> dict[str, int]:

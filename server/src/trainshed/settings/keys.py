@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from trainshed.domain.identity import Role
 from trainshed.services.accounts.policy import FixedUser
 from trainshed.services.addresses import check_network, check_prefix, check_url
+from trainshed.services.logs import FORMS, LEVELS
 from trainshed.services.raw_points import MOST
 from trainshed.settings import LISTENERS
 from trainshed.settings.forms import (
@@ -450,6 +451,33 @@ KEYS = (
         "files.redirect",
         "Send downloads to an address of the object store that is good for an hour, where the files are kept in one.",
     ),
+    Key(
+        "logging.handlers.text_file.filename",
+        maybe(PATH),
+        "logs.file",
+        "The file that the log is written to. Default: none, so that it goes to standard error.",
+    ),
+    Key(
+        "trainshed.logs.max_bytes",
+        SIZE,
+        "logs.max_bytes",
+        "The size at which the file of the log is set aside as <file>.1 and begun anew; 0 for never.",
+    ),
+    Key("trainshed.logs.backups", whole(0, 1000), "logs.backups", "How many files are kept aside."),
+    Key("logging.root.level", choice(*LEVELS), "logs.level", "The least that is written to the log."),
+    Key("trainshed.logs.form", choice(*FORMS), "logs.form", "Lines of text, or of JSON objects."),
+    Key(
+        "trainshed.logs.access",
+        FLAG,
+        "logs.access",
+        "Write a line for every request: its listener, address, method, path, status and time.",
+    ),
+    Key(
+        "trainshed.metrics.open_to",
+        many(_NETWORK),
+        "metrics.open_to",
+        "Addresses and networks that read /metrics without a key. Administrators always can.",
+    ),
     Key("trainshed.keep.logs", _DAYS, "keep.logs", "Days after which console logs of finished tasks are removed."),
     Key(
         "trainshed.keep.images",
@@ -467,8 +495,10 @@ _CURRENT = "What is shown is always current: nothing of it is kept to be shown a
 _CALLS_NOBODY = "The server calls nobody."
 _BY_REPORTS = "What reports is there, and is gone when it is silent."
 _ONE_COMPANY = "There is one company."
-_LOGS = "It is for the logging of that server."
 _OWN_FILES = "Files are deleted where they are, without a call over the network."
+
+_LOG_FORM = "The key for the form of the log is trainshed.logs.form."
+_LOG_PLACE = "The log goes to logging.handlers.text_file.filename, or else to standard error."
 
 IGNORED = (
     Ignored("apiserver.mongo", _SQLITE),
@@ -503,8 +533,13 @@ IGNORED = (
     Ignored("hosts.elastic", _SQLITE),
     Ignored("hosts.redis", _SQLITE),
     Ignored("hosts.apiserver", "The file server asks no other server who calls."),
-    *(Ignored(f"logging.{name}", _LOGS) for name in ("version", "disable_existing_loggers", "incremental")),
-    *(Ignored(f"logging.{name}", _LOGS) for name in ("formatters", "filters", "handlers", "loggers", "root")),
+    *(Ignored(f"logging.{name}", _LOG_FORM) for name in ("version", "disable_existing_loggers", "incremental")),
+    *(Ignored(f"logging.{name}", _LOG_FORM) for name in ("formatters", "filters")),
+    Ignored("logging.loggers", "There is one level for all that is said: logging.root.level."),
+    Ignored("logging.handlers.console", _LOG_PLACE),
+    Ignored("logging.handlers.text_file.class", _LOG_FORM),
+    Ignored("logging.handlers.text_file.formatter", _LOG_FORM),
+    Ignored("logging.root.handlers", _LOG_PLACE),
     Ignored("secure.redis", _SQLITE),
     Ignored("secure.http.session_secret", "A session is a token, which secure.auth.token_secret signs."),
     Ignored("services._mongo.allow_disk_use", _SQLITE),
@@ -539,7 +574,11 @@ IGNORED = (
 )
 
 # Further names of keys.
-ALIASES = {"apiserver.workers.default_timeout": "services.workers.default_worker_timeout_sec"}
+ALIASES = {
+    "apiserver.workers.default_timeout": "services.workers.default_worker_timeout_sec",
+    "logging.handlers.text_file.maxBytes": "trainshed.logs.max_bytes",
+    "logging.handlers.text_file.backupCount": "trainshed.logs.backups",
+}
 
 BY_PATH = {key.path: key for key in KEYS}
 SECRETS = frozenset(key.path for key in KEYS if key.secret)

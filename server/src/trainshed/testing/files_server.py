@@ -82,6 +82,7 @@ def _main() -> None:
     listener.start()
     print(port, flush=True)
     sys.stdin.read()
+    listener.refuse()
     listener.stop()
 
 

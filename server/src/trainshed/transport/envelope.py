@@ -10,7 +10,7 @@ import msgspec
 from flask import Response
 
 from trainshed.domain.errors import ApiError
-from trainshed.domain.ids import new_id
+from trainshed.domain.trace import request_id
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,16 +41,16 @@ class _Envelope(msgspec.Struct):
 
 def success(data: Any, endpoint: Endpoint) -> Response:
     """200 with `data`, which msgspec can encode."""
-    request_id = new_id()
-    return _reply(_Envelope(_Meta(request_id, request_id, endpoint), data))
+    name = request_id()
+    return _reply(_Envelope(_Meta(name, name, endpoint), data))
 
 
 def failure(error: ApiError, endpoint: Endpoint = Endpoint()) -> Response:
     """The error's code as HTTP status and in meta."""
-    request_id = new_id()
+    name = request_id()
     meta = _Meta(
-        request_id,
-        request_id,
+        name,
+        name,
         endpoint,
         error.fault.code,
         error.fault.subcode,

@@ -10,6 +10,7 @@ import resource
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
@@ -114,10 +115,14 @@ class _Counted:
             return reply
         return ClosingIterator(reply, self._end)
 
-    def close(self, seconds: float) -> None:
-        """Refuse new requests; return when none runs any more, or after so long."""
+    def close(self) -> None:
+        """Refuse new requests."""
         with self._changed:
             self._closed = True
+
+    def wait(self, seconds: float) -> None:
+        """Return when none runs any more, or after so long."""
+        with self._changed:
             self._changed.wait_for(lambda: self._running == 0, seconds)
 
     def _end(self) -> None:
@@ -157,8 +162,13 @@ class Listener:
         scheduler = _new_scheduler(self._loop, self._run, impl_asyncio=True)
         self._worker.serve_mtr(scheduler, self._loop, self._signal)
 
-    def stop(self) -> None:
-        """Stop accepting and let the running requests end, in _STOP_SECONDS at most."""
+    def refuse(self) -> None:
+        """Accept no more connections or requests; the running requests have _STOP_SECONDS from here to end."""
         self._signal.set()
-        self._app.close(_STOP_SECONDS)
+        self._app.close()
+        self._end = time.monotonic() + _STOP_SECONDS
+
+    def stop(self) -> None:
+        """After refuse(): let the running requests end."""
+        self._app.wait(max(0.0, self._end - time.monotonic()))
         self._loop.close()
