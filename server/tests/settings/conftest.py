@@ -7,6 +7,7 @@ import pytest
 
 from trainshed import bootstrap
 from trainshed.bootstrap import Engines
+from trainshed.domain.identity import Identity
 from trainshed.services import Services
 from trainshed.settings import Settings
 from trainshed.settings.loading import Level, load
@@ -42,9 +43,10 @@ def served() -> Callable[[Settings, Engines], tuple[ApiClient, Services]]:
         services = bootstrap.configured_services(settings, engines)
         user = services.accounts.create_user("tester")
         keys = services.accounts.create_credentials(user)
-        identity, _ = services.accounts.by_credentials(keys.access_key, keys.secret_key)
-        token = services.accounts.issue_token(identity)
-        http = bootstrap.build_apps(engines, services)["api"].test_client(use_cookies=False)
+        token = services.accounts.issue_token(Identity(user=user))  # who may be nobody that may log in
+        services.accounts.ensure_admin()
+        bootstrap.prepare_accounts(settings, services)
+        http = bootstrap.build_apps(engines, services, settings.accounts)["api"].test_client(use_cookies=False)
         return ApiClient(engines=engines, http=http, user=user, keys=keys, authorization=f"Bearer {token}"), services
 
     return serve

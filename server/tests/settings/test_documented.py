@@ -6,12 +6,13 @@ The texts are those of the page "Configuring ClearML Server".
 from collections.abc import Callable
 
 import pytest
+from werkzeug.test import Client
 
 from trainshed import bootstrap
 from trainshed.bootstrap import Engines
 from trainshed.services import Services
 from trainshed.settings import Settings
-from trainshed.testing.api import ApiClient, CallFailed
+from trainshed.testing.api import ApiClient, CallFailed, basic
 
 Served = Callable[[Settings, Engines], tuple[ApiClient, Services]]
 
@@ -30,6 +31,55 @@ LIMIT = """
 tasks {
    "multi_task_histogram_limit": 3
 }
+"""
+COOKIES = """
+        auth {
+          cookies {
+            httponly: true
+            secure: true
+            domain: ".clearml.mydomain.com"
+            max_age: 99999999999
+          }
+        }
+"""
+PLAIN = """
+        auth {
+            # Fixed users login credentials
+            # No other user will be able to login
+            fixed_users {
+                enabled: true
+                pass_hashed: false
+                users: [
+                    {
+                        username: "jane"
+                        password: "12345678"
+                        name: "Jane Doe"
+                    },
+                    {
+                        username: "john"
+                        password: "12345678"
+                        name: "John Doe"
+                    },
+                ]
+            }
+        }
+"""
+HASHED = """
+        auth {
+            # Fixed users login credentials
+            # No other user will be able to login
+            fixed_users {
+                enabled: true
+                pass_hashed: true
+                users: [
+                    {
+                        username: "jane"
+                        password: "JDJiJDEyJDk3OHBFcHFlNEsxTkFoZDlPcGZsbC5sU1pmM3huZ1RpeHc0ay5WUjlzTzN5WE1WRXJrUmhp"
+                        name: "Jane Doe"
+                    }
+                ]
+            }
+        }
 """
 
 
@@ -55,13 +105,56 @@ def test_the_limit_of_compared_tasks(configure: Callable[..., Settings], engines
         api.call("events.multi_task_scalar_metrics_iter_histogram", tasks=tasks)
 
 
+def test_the_cookie_behind_sub_domains(configure: Callable[..., Settings], engines: Engines, served: Served) -> None:
+    balancer = {"CLEARML__APISERVER__LISTEN__IP": "0.0.0.0", "CLEARML__TRAINSHED__PROXIES__TRUSTED": "10.0.0.0/8"}
+    settings = configure({"apiserver": COOKIES + PLAIN}, **balancer, CLEARML__TRAINSHED__ACCOUNTS__PASSWORD_ROUNDS="10")
+    _, services = served(settings, engines)
+    apps = bootstrap.build_apps(engines, services, settings.accounts)
+    front = bootstrap.build_fronts(settings, engines, apps, bootstrap.advertised(settings))["api"]
+    reply = Client(front).post(
+        "/auth.login",
+        headers={
+            "Host": "api.clearml.mydomain.com",
+            "Origin": "https://app.clearml.mydomain.com",
+            "X-Forwarded-Proto": "https",
+            "Authorization": basic("jane", "12345678"),
+        },
+        environ_base={"REMOTE_ADDR": "10.0.0.7"},
+    )
+    _, *attributes = reply.headers["Set-Cookie"].split("; ")
+    assert {"HttpOnly", "Secure", "Domain=clearml.mydomain.com", "Max-Age=99999999999"} <= {*attributes}
+
+
+@pytest.mark.parametrize(
+    ("text", "password", "users"),
+    [(PLAIN, "12345678", ["jane", "john"]), (HASHED, "123456", ["jane"])],
+    ids=["plain", "hashed"],
+)
+def test_fixed_users(
+    configure: Callable[..., Settings], engines: Engines, served: Served, text: str, password: str, users: list[str]
+) -> None:
+    api, _ = served(configure({"apiserver": text}, CLEARML__TRAINSHED__ACCOUNTS__PASSWORD_ROUNDS="10"), engines)
+    for user in users:
+        token = api.authorized(basic(user, password)).call("auth.login")["token"]
+        shown = api.authorized(f"Bearer {token}").call("users.get_current_user")["user"]
+        assert shown["name"] == f"{user.title()} Doe"
+    assert api.authorized(basic("jane", "another")).error("auth.login")[0] == 401
+    assert api.error("users.get_current_user")[0] == 401, "no other user"
+
+
 @pytest.mark.parametrize(
     "given", ["my-new-secret", '"my-new-secret"'], ids=["as a shell passes it", "as it is written"]
 )
-def test_a_secret_in_a_variable(configure: Callable[..., Settings], given: str) -> None:
-    secrets = configure(CLEARML__SECURE__AUTH__TOKEN_SECRET=given)
-    assert secrets.token_secret == "my-new-secret"
-    assert "my-new-secret" not in repr(secrets)
+def test_a_secret_in_a_variable(
+    configure: Callable[..., Settings], engines: Engines, served: Served, given: str
+) -> None:
+    settings = configure(CLEARML__SECURE__CREDENTIALS__APISERVER__USER_SECRET=given)
+    assert "my-new-secret" not in repr(settings)
+    api, _ = served(settings, engines)
+    caller = api.authorized(basic("apiserver", "my-new-secret"))
+    assert caller.call("users.get_current_user")["user"]["role"] == "system"
+    assert api.authorized(basic("apiserver", "default-secret")).error("auth.login")[0] == 401
+    assert api.authorized(basic("fileserver", "")).error("auth.login")[0] == 401
 
 
 def test_the_variables_of_the_engines(configure: Callable[..., Settings]) -> None:

@@ -100,6 +100,26 @@ def test_a_secret_stands_in_nothing_that_is_said(
     assert SECRET not in printed.out + printed.err + caplog.text
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        (f'[{{ username: jane, password: "{SECRET}" }}]', None),
+        (f'{{ username: jane, password: "{SECRET}" }}', "must be a list of objects"),
+        (f'"{SECRET}"', "must be a list of objects"),
+        (f'[{{ username: jane, password: ["{SECRET}"] }}]', "[0].password must be a text"),
+        (f'[{{ username: jane, pasword: "{SECRET}" }}]', "[0] has no 'pasword'"),
+        (f'[{{ username: jane, password: "{SECRET}" }}, {{ username: john }}]', "[1] needs password"),
+        ("[{ username: jane, password: 12345678 }]", "[0].password must be a text, in quotes"),
+    ],
+)
+def test_passwords_of_users_are_secrets_too(tmp_path: Path, users: str, said: str | None) -> None:
+    (tmp_path / "apiserver.conf").write_text(f"auth.fixed_users.users: {users}")
+    found = loaded(tmp_path)
+    assert SECRET not in repr(found)
+    assert [finding.level for finding in found.findings] == ([Level.ERROR] if said else [])
+    assert (said or "") in "".join(finding.text for finding in found.findings)
+
+
 def test_every_secret_is_masked(tmp_path: Path) -> None:
     for path in SECRETS:
         found = load({"CLEARML_CONFIG_DIR": ""}, {path: ("a test", SECRET)})
