@@ -18,6 +18,7 @@ from trainshed.adapters.files.snapshots import FolderSource
 from trainshed.adapters.files.switch import Switch
 from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.memory.cache import MemoryCache
+from trainshed.adapters.oidc.provider import OidcProvider
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
 from trainshed.adapters.sqlite.events.store import SqliteEvents
@@ -32,7 +33,16 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services, backup, joins, listing
-from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Claim, Logins, People, Policy
+from trainshed.services.accounts import (
+    OUT_OF_THE_BOX,
+    Accounts,
+    Announcement,
+    Claim,
+    Logins,
+    People,
+    Policy,
+    SingleSignOn,
+)
 from trainshed.services.accounts.passwords import Checker, of_fixed
 from trainshed.services.accounts.people import Ticket
 from trainshed.services.addresses import Advertised
@@ -76,6 +86,7 @@ from trainshed.transport.files import create_files_app
 from trainshed.transport.front import Front, WsgiApp
 from trainshed.transport.metrics import Requests, WithMetrics
 from trainshed.transport.observed import Observed
+from trainshed.transport.sso import pages
 from trainshed.transport.web import create_web_app
 
 log = logging.getLogger(__name__)
@@ -202,6 +213,17 @@ def build_services(
     fixed = of_fixed(policy.fixed_users)
     checker = Checker(policy.passwords.rounds, fixed.values())
     people = People(documents=documents, clock=clock, checker=checker, policy=policy, changed=accounts.forget)
+    logins = Logins(
+        documents=documents,
+        cache=cache,
+        clock=clock,
+        accounts=accounts,
+        people=people,
+        checker=checker,
+        fixed=fixed,
+        policy=policy,
+        name_login=local_only if policy.name_login is None else policy.name_login,
+    )
     projects = Projects(documents=documents, cache=cache, clock=clock, limits=limits)
     history = History(events=events, cache=cache, clock=clock)
     queues = Queues(documents=documents, cache=cache, clock=clock, history=history, limits=limits)
@@ -230,17 +252,8 @@ def build_services(
         limits=limits,
         accounts=accounts,
         people=people,
-        logins=Logins(
-            documents=documents,
-            cache=cache,
-            clock=clock,
-            accounts=accounts,
-            people=people,
-            checker=checker,
-            fixed=fixed,
-            policy=policy,
-            name_login=local_only if policy.name_login is None else policy.name_login,
-        ),
+        logins=logins,
+        sso=_single_sign_on(policy, logins=logins, clock=clock, token_secret=token_secret),
         facets=Facets(documents=documents, projects=projects),
         archive=Archive(clock=clock, tasks=tasks, models=models),
         census=Census(documents=documents, clock=clock),
@@ -311,6 +324,16 @@ def configured_services(settings: Settings, engines: Engines) -> Services:
     )
 
 
+def _single_sign_on(policy: Policy, *, logins: Logins, clock: Clock, token_secret: bytes) -> SingleSignOn | None:
+    oidc = policy.oidc
+    if not oidc.issuer:
+        return None
+    provider = OidcProvider(
+        issuer=oidc.issuer, client_id=oidc.client_id, client_secret=oidc.client_secret, scopes=oidc.scopes
+    )
+    return SingleSignOn(provider=provider, logins=logins, clock=clock, token_secret=token_secret, policy=oidc)
+
+
 def claim_file(data_dir: Path) -> Path:
     """Where the one-time token is that claims the server."""
     return data_dir / "secrets" / "claim"
@@ -346,6 +369,8 @@ def build_apps(engines: Engines, services: Services, policy: Policy = OUT_OF_THE
     guard = Guard(services.accounts, services.logins, policy=policy)
     files = create_files_app(files=services.stored_files, authenticate=guard.identify, links=services.file_links)
     web = create_web_app(product_version=version.product())
+    if services.sso:
+        web.register_blueprint(pages(services.sso, services.accounts, guard))
     for app in (files, web):
         guard.install(app)
     return {"web": web, "api": create_api_app(services, guard), "files": files}
