@@ -130,9 +130,19 @@ def open_engines(settings: Settings) -> Engines:
         documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
         events=SqliteEvents(root / "events.db", durable=settings.durable),
         cache=SqliteCache(root / "cache.db", clock=clock),
-        blobs=FileBlobs(root / "files", reserve=settings.files.free_bytes),
+        blobs=_open_blobs(settings),
         clock=clock,
     )
+
+
+def _open_blobs(settings: Settings) -> Blobs:
+    place = settings.files_place
+    if not place.bucket:
+        return FileBlobs(place.folder or settings.data_dir / "files", reserve=settings.files.free_bytes)
+    # Only where it is wanted: its driver doubles the memory of the server and the time of its start.
+    from trainshed.adapters.s3.blobs import S3Blobs
+
+    return S3Blobs(bucket=place.bucket, prefix=place.prefix, endpoint=place.endpoint, region=place.region)
 
 
 def backup_sources(data_dir: Path, scratch: Path) -> backup.Sources:
