@@ -19,12 +19,15 @@ from trainshed.adapters.files.switch import Switch
 from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.adapters.oidc.provider import OidcProvider
+from trainshed.adapters.sqlite.cache import MIGRATIONS as CACHE_MIGRATIONS
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
+from trainshed.adapters.sqlite.events.schema import MIGRATIONS as EVENT_MIGRATIONS
 from trainshed.adapters.sqlite.events.store import SqliteEvents
-from trainshed.adapters.sqlite.snapshots import SqliteSource
+from trainshed.adapters.sqlite.snapshots import SqliteSource, check_schema, check_whole, latest_of
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.clock import SystemClock
+from trainshed.domain import dates
 from trainshed.domain.errors import Fault, StoreError, StoreFull
 from trainshed.ports.backups import Damaged
 from trainshed.ports.blobs import Blobs
@@ -123,7 +126,7 @@ def open_engines(settings: Settings) -> Engines:
     """The embedded engines in the data directory, which is made when it is missing. Raises OSError, StoreError."""
     root = settings.data_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (root / RESTORING).exists():
+    if is_half_restored(root):
         raise StoreError("a restore was cut and left a part of it: restore again")
     clock = SystemClock()
     return Engines(
@@ -189,6 +192,24 @@ def prepare_restored(folder: Path) -> None:
 def in_use(data_dir: Path) -> bool:
     """Whether a process has databases of the data folder open."""
     return any(database_in_use(data_dir / name) for name in DATABASES)
+
+
+def check_database(path: Path, *, whole: bool) -> None:
+    """Raise StoreError for a database of a newer release, and for one whose pages do not fit. whole: look at all pages."""
+    check_schema(path, {"events.db": len(EVENT_MIGRATIONS), "cache.db": len(CACHE_MIGRATIONS)}.get(path.name, 0))
+    if whole:
+        check_whole(path)
+
+
+def latest_change(data_dir: Path) -> float | None:
+    """When a task changed last, Unix time."""
+    text = latest_of(data_dir / "documents.db", "tasks", "v_last_update")
+    return None if text is None else dates.from_text(text).timestamp()
+
+
+def is_half_restored(data_dir: Path) -> bool:
+    """Whether a restore was cut and left a part of it."""
+    return (data_dir / RESTORING).exists()
 
 
 def build_services(
