@@ -12,9 +12,12 @@ from trainshed.cli.retention import add_keep
 from trainshed.domain.identity import Identity
 from trainshed.services import logs
 from trainshed.services.accounts import Claim, KeyPair
+from trainshed.services.addresses import Advertised
 from trainshed.settings import LISTENERS, Settings
 from trainshed.transport.listener import Listener, PortInUseError, check_free
 from trainshed.transport.patience import Watch
+from trainshed.transport.redirect import redirecting
+from trainshed.transport.tls import Certificate
 
 PORT_KEYS = {"web": "trainshed.web.port", "api": "apiserver.listen.port", "files": "fileserver.listen.port"}
 _URLS = "services.async_urls_delete.fileserver.url_prefixes"
@@ -82,10 +85,15 @@ def _serve(options: argparse.Namespace) -> Exit:
     jobs = bootstrap.build_jobs(settings, engines, services)
     observed = bootstrap.build_observed(settings, engines, services, jobs=jobs, advertised=advertised)
     watch = Watch(settings.patience_seconds)
+    certificate = bootstrap.certificate(settings, advertised)
+    tls = None if certificate is None else _files_of(certificate)
     listeners = [
-        Listener(number=number, host=settings.host, port=ports[name], app=observed[name], watch=watch)
+        Listener(number=number, host=settings.host, port=ports[name], app=observed[name], watch=watch, tls=tls)
         for number, name in enumerate(ports, start=1)
     ]
+    if certificate is not None:
+        jobs = (*jobs, bootstrap.renewing(certificate, tuple(listeners), engines))
+        listeners += _redirecting(settings, advertised, watch)
     stops = {signal.SIGTERM, signal.SIGINT}
     # Blocked in every thread, as they inherit it: one that took the signal would leave the main thread asleep.
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
@@ -94,16 +102,8 @@ def _serve(options: argparse.Namespace) -> Exit:
         listener.start()
     for job in jobs:
         job.start()
-    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - only compared
     with suppress(OSError):  # its output may go to a full disk, which is no reason to end
-        for name, port in ports.items():
-            print(f"{name:5}  http://{shown}:{port}", flush=True)
-        if credentials.exists():
-            print(f"keys   {credentials}", flush=True)
-        if claim is Claim.OPEN:
-            print(f"claim  {_claim(bootstrap.claim_file(settings.data_dir))}", flush=True)
-        elif claim is Claim.TOO_LATE:
-            print("claim  too late: `trainshed claim` makes another one-time token", flush=True)
+        _tell(settings, advertised, claim, trust=None if settings.tls.certificate else tls)
     signal.sigwait(stops)
     for listener in listeners:  # all of them before any is waited for
         listener.refuse()
@@ -116,30 +116,70 @@ def _serve(options: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
+def _redirecting(settings: Settings, advertised: Advertised, watch: Watch) -> list[Listener]:
+    """What sends whoever comes by http to https, where that is wanted."""
+    port = settings.tls.redirect_port
+    if port is None:
+        return []
+    number = len(settings.running) + 1
+    return [Listener(number=number, host=settings.host, port=port, app=redirecting(advertised), watch=watch)]
+
+
+def _tell(settings: Settings, advertised: Advertised, claim: Claim, *, trust: tuple[Path, Path] | None) -> None:
+    """Say where it is reached. trust: the certificate that nobody else has signed, and its key."""
+    credentials = settings.data_dir / "secrets" / "first-credentials"
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - only compared
+    for name, port in settings.running.items():
+        print(f"{name:5}  {advertised.scheme}://{shown}:{port}", flush=True)
+    if trust:
+        print(f"trust  {trust[0]}", flush=True)
+    if credentials.exists():
+        print(f"keys   {credentials}", flush=True)
+    if claim is Claim.OPEN:
+        print(f"claim  {_claim(bootstrap.claim_file(settings.data_dir))}", flush=True)
+    elif claim is Claim.TOO_LATE:
+        print("claim  too late: `trainshed claim` makes another one-time token", flush=True)
+
+
 def _claim(offered: Path) -> str:
     """The one-time token where a person reads it; where it would go to a log, the file with it."""
     return offered.read_text().strip() if sys.stdout.isatty() else str(offered)
 
 
+def _files_of(certificate: Certificate) -> tuple[Path, Path]:
+    try:
+        return certificate.files()
+    except OSError as error:
+        raise Refusal(
+            Exit.USAGE,
+            f"TLS cannot be served: {error}",
+            "set trainshed.tls.certificate and trainshed.tls.key to files in PEM that belong together, without a password",
+        ) from error
+
+
 def _check_ports(settings: Settings) -> None:
     taken: dict[int, str] = {}
-    for name, port in settings.running.items():
+    hints = {name: f"--{name}-port" for name in settings.running}
+    ports = settings.running
+    if settings.tls.on and settings.tls.redirect_port:
+        ports["redirect"], hints["redirect"] = settings.tls.redirect_port, "trainshed.tls.redirect_port"
+    for name, port in ports.items():
         if port in taken:
             raise Refusal(
-                Exit.USAGE, f"{taken[port]} and {name} cannot share port {port}", f"choose another with --{name}-port"
+                Exit.USAGE, f"{taken[port]} and {name} cannot share port {port}", f"choose another with {hints[name]}"
             )
         taken[port] = name
-        _check_address(name, settings.host, port)
+        _check_address(name, settings.host, port, hint=hints[name])
 
 
-def _check_address(name: str, host: str, port: int) -> None:
+def _check_address(name: str, host: str, port: int, *, hint: str) -> None:
     try:
         check_free(host, port)
     except PortInUseError as error:
         raise Refusal(
             Exit.CONFLICT,
             f"port {port} ({name}) is in use",
-            f"stop what listens there, or choose another port with --{name}-port",
+            f"stop what listens there, or choose another port with {hint}",
         ) from error
     except OSError as error:
         raise Refusal(

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,6 +53,25 @@ class Addresses:
     def proxies(self) -> tuple[Network, ...]:
         """The trusted ones."""
         return tuple(ip_network(text, strict=False) for text in self.trusted_proxies)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """How the server itself speaks TLS; it does not unless one of the first two is set.
+
+    certificate, key: files in PEM; the first with the certificates that lead to it. own: with a certificate that it makes for
+    itself. redirect_port: a port that sends whoever comes by http to the web application by https.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    own: bool = False
+    redirect_port: int | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether it does."""
+        return self.own or self.certificate is not None
 
 
 def check_url(url: str) -> str:
@@ -149,6 +169,20 @@ class Advertised:
         return {
             name: urlsplit(url).path or other for name, url, other in zip(LISTENERS, self._said(), none, strict=True)
         }
+
+    def names(self) -> set[str]:
+        """Of hosts, and addresses, by which the server is reached as far as it knows: for its certificate."""
+        own = {"localhost", "127.0.0.1", "::1", socket.gethostname(), self.host}
+        return (own | set(self._hosts())) - _EVERY
+
+    def by_https(self, host: str) -> str | None:
+        """Where the web application is by https under this name; None when it is none."""
+        found = split_host(host)
+        if found is None:
+            return None
+        said = split_host(urlsplit(self.addresses.web).netloc)
+        port = (said[1] or _STANDARD_PORT["https"]) if said and self.addresses.web else self._port("web")
+        return _url("https", found[0], port)
 
     def own_files(self) -> tuple[str, ...]:
         """Every url that is known to lead to the file server."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainshed.services.accounts import OUT_OF_THE_BOX, Policy
-from trainshed.services.addresses import LISTENERS, PORTS, Addresses
+from trainshed.services.addresses import LISTENERS, PORTS, Addresses, Tls
 from trainshed.services.file_deletion import RETRIES, Retries
 from trainshed.services.gauges import Metrics
 from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.logs import Logs
 from trainshed.services.retention import FOREVER, Keep
-from trainshed.services.stored_files import FILE_POLICY, FILES_PLACE, FilePolicy, FilesPlace
+from trainshed.services.stored_files import FILE_POLICY, FilePolicy
 
 __all__ = ["LISTENERS", "PORTS", "Settings"]
 
@@ -25,12 +25,13 @@ class Settings:
 
     data_dir: where everything is kept. host: the address to listen on. ports: listener -> TCP port. listeners: those that
     run. durable: wait for the disk at every write, so that a power cut loses nothing that was acknowledged.
-    addresses: by what urls it is reached. files_urls, files_host: further ones of the file server; for the deletion of files.
+    addresses: by what urls it is reached. tls: whether and how it speaks it. files_urls, files_host: further urls of the file
+    server; for the deletion of files.
     watchdog: whether silent tasks are stopped. silence_seconds: how long one is silent before; watchdog_seconds: between two
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept. limits: how much at once.
     accounts: who may log in, and how. token_secret: signs the tokens of logins; without it one is made in data_dir.
-    files: what the file server allows. files_place: where it keeps them.
+    files: what the file server allows.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
     logs: where what is said goes. metrics: who reads figures.
     """
@@ -41,6 +42,7 @@ class Settings:
     listeners: tuple[str, ...] = LISTENERS
     durable: bool = True
     addresses: Addresses = field(default_factory=Addresses)
+    tls: Tls = field(default_factory=Tls)
     files_urls: tuple[str, ...] = ()
     files_host: str = ""
     watchdog: bool = True
@@ -54,7 +56,6 @@ class Settings:
     files_deletion: bool = True
     files_retries: Retries = RETRIES
     files: FilePolicy = FILE_POLICY
-    files_place: FilesPlace = FILES_PLACE
     logs: Logs = field(default_factory=Logs)
     metrics: Metrics = field(default_factory=Metrics)
 

@@ -6,6 +6,7 @@ times the memory. Its worker class takes any number: hence the names with an und
 
 import asyncio
 import errno
+import os
 import resource
 import socket
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from granian import _futures, _granian
@@ -132,16 +134,61 @@ class _Counted:
 
 
 class Listener:
-    """One application on one port, served by threads of this process from start() to stop()."""
+    """One application on one port, served by threads of this process from start() to stop().
 
-    def __init__(self, *, number: int, host: str, port: int, app: WsgiApp, watch: Watch) -> None:
-        self._signal = _granian.WorkerSignal()
+    tls: the files of the certificate, with those that lead to it, and of its key, if it speaks TLS.
+    """
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        host: str,
+        port: int,
+        app: WsgiApp,
+        watch: Watch,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        self._number = number
         self._app = _Counted(app)
         self._run = watch.guard(port, _callback_wrapper(self._app, {}))
-        self._loop = asyncio.new_event_loop()
-        self._worker = _WSGIWorker(
-            number,
-            (None, _SocketHolder(_listening(host, port).detach(), False, _BACKLOG)),
+        self._settings = HTTP1Settings(header_read_timeout=int(watch.seconds * 1000))
+        self._tls = _NO_TLS if tls is None else (True, *map(str, tls), None, "tls1.2", None, [], False)
+        self._socket = _listening(host, port)
+        self._workers: list[tuple[Any, Any, asyncio.AbstractEventLoop]] = []  # the last one accepts
+
+    def start(self) -> None:
+        """Accept connections; returns at once."""
+        _allow_files()
+        self._serve()
+
+    def renew(self) -> None:
+        """Take the files of TLS anew. New connections get them; requests that run end with the old ones.
+
+        Idle connections are closed, and one whose handshake is under way in that moment is cut: clients try those again.
+        """
+        _, accepting, _ = self._workers[-1]
+        self._serve()  # first: both accept for a moment, and nobody is turned away
+        accepting.set()
+
+    def refuse(self) -> None:
+        """Accept no more connections or requests; the running requests have _STOP_SECONDS from here to end."""
+        self._workers[-1][1].set()
+        self._app.close()
+        self._end = time.monotonic() + _STOP_SECONDS
+
+    def stop(self) -> None:
+        """After refuse(): let the running requests end."""
+        self._app.wait(max(0.0, self._end - time.monotonic()))
+        for _, _, loop in self._workers:
+            loop.close()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        ends, loop = _granian.WorkerSignal(), asyncio.new_event_loop()
+        worker = _WSGIWorker(
+            self._number,
+            (None, _SocketHolder(os.dup(self._socket.fileno()), False, _BACKLOG)),
             None,
             1,
             512,
@@ -149,26 +196,11 @@ class Listener:
             _IDLE_SECONDS,
             CONNECTIONS,
             "1",
-            HTTP1Settings(header_read_timeout=int(watch.seconds * 1000)),
+            self._settings,
             None,
             None,
-            *_NO_TLS,
+            *self._tls,
             _NO_METRICS,
         )
-
-    def start(self) -> None:
-        """Accept connections; returns at once."""
-        _allow_files()
-        scheduler = _new_scheduler(self._loop, self._run, impl_asyncio=True)
-        self._worker.serve_mtr(scheduler, self._loop, self._signal)
-
-    def refuse(self) -> None:
-        """Accept no more connections or requests; the running requests have _STOP_SECONDS from here to end."""
-        self._signal.set()
-        self._app.close()
-        self._end = time.monotonic() + _STOP_SECONDS
-
-    def stop(self) -> None:
-        """After refuse(): let the running requests end."""
-        self._app.wait(max(0.0, self._end - time.monotonic()))
-        self._loop.close()
+        worker.serve_mtr(_new_scheduler(loop, self._run, impl_asyncio=True), loop, ends)
+        self._workers.append((worker, ends, loop))

@@ -1,1 +1,0 @@
-"""Logins at an OpenID Connect provider."""

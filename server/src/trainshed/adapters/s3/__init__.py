@@ -1,1 +1,0 @@
-"""The engine for files in an object store that speaks S3."""
