@@ -5,12 +5,12 @@ BIN := .venv/bin
 FAST_TMP := $(firstword $(wildcard /dev/shm) /tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock bench wheel
+.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock bench wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-check: lint types imports docs-check test ## lint, types, import contracts the reference pages, and the fast tests
+check: lint types imports docs-check audit test ## lint, types, import contracts, the reference pages, vulnerabilities, and the fast tests
 
 format: ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -24,6 +24,10 @@ lint: ## ruff, ansible-lint, shell syntax
 
 types: ## mypy, strict
 	$(BIN)/mypy
+
+audit: ## bandit, and what PyPI knows against the packages that are installed with us
+	$(BIN)/bandit -c pyproject.toml -q -r server/src provisioning/src
+	$(PY) tests/audit.py
 
 imports: ## import contracts
 	$(BIN)/lint-imports

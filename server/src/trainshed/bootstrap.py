@@ -18,13 +18,17 @@ from trainshed.adapters.files.snapshots import FolderSource
 from trainshed.adapters.files.switch import Switch
 from trainshed.adapters.files.vault import FolderVault, TarReader, TarWriter
 from trainshed.adapters.memory.cache import MemoryCache
+from trainshed.adapters.oidc.provider import OidcProvider
+from trainshed.adapters.sqlite.cache import MIGRATIONS as CACHE_MIGRATIONS
 from trainshed.adapters.sqlite.cache import SqliteCache
 from trainshed.adapters.sqlite.documents.store import SqliteDocuments
+from trainshed.adapters.sqlite.events.schema import MIGRATIONS as EVENT_MIGRATIONS
 from trainshed.adapters.sqlite.events.store import SqliteEvents
-from trainshed.adapters.sqlite.snapshots import SqliteSource
+from trainshed.adapters.sqlite.snapshots import SqliteSource, check_schema, check_whole, latest_of
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.certificate import own_certificate
 from trainshed.adapters.system.clock import SystemClock
+from trainshed.domain import dates
 from trainshed.domain.errors import Fault, StoreError, StoreFull
 from trainshed.ports.backups import Damaged
 from trainshed.ports.blobs import Blobs
@@ -33,7 +37,16 @@ from trainshed.ports.clock import Clock
 from trainshed.ports.documents import Documents
 from trainshed.ports.events import Events
 from trainshed.services import Services, backup, joins, listing
-from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Announcement, Claim, Logins, People, Policy
+from trainshed.services.accounts import (
+    OUT_OF_THE_BOX,
+    Accounts,
+    Announcement,
+    Claim,
+    Logins,
+    People,
+    Policy,
+    SingleSignOn,
+)
 from trainshed.services.accounts.passwords import Checker, of_fixed
 from trainshed.services.accounts.people import Ticket
 from trainshed.services.addresses import Advertised
@@ -78,6 +91,7 @@ from trainshed.transport.front import Front, WsgiApp
 from trainshed.transport.listener import Listener
 from trainshed.transport.metrics import Requests, WithMetrics
 from trainshed.transport.observed import Observed
+from trainshed.transport.sso import pages
 from trainshed.transport.tls import Certificate, Files
 from trainshed.transport.web import create_web_app
 
@@ -116,16 +130,26 @@ def open_engines(settings: Settings) -> Engines:
     """The embedded engines in the data directory, which is made when it is missing. Raises OSError, StoreError."""
     root = settings.data_dir
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (root / RESTORING).exists():
+    if is_half_restored(root):
         raise StoreError("a restore was cut and left a part of it: restore again")
     clock = SystemClock()
     return Engines(
         documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
         events=SqliteEvents(root / "events.db", durable=settings.durable),
         cache=SqliteCache(root / "cache.db", clock=clock),
-        blobs=FileBlobs(root / "files", reserve=settings.files.free_bytes),
+        blobs=_open_blobs(settings),
         clock=clock,
     )
+
+
+def _open_blobs(settings: Settings) -> Blobs:
+    place = settings.files_place
+    if not place.bucket:
+        return FileBlobs(place.folder or settings.data_dir / "files", reserve=settings.files.free_bytes)
+    # Only where it is wanted: its driver doubles the memory of the server and the time of its start.
+    from trainshed.adapters.s3.blobs import S3Blobs
+
+    return S3Blobs(bucket=place.bucket, prefix=place.prefix, endpoint=place.endpoint, region=place.region)
 
 
 def backup_sources(data_dir: Path, scratch: Path) -> backup.Sources:
@@ -174,6 +198,24 @@ def in_use(data_dir: Path) -> bool:
     return any(database_in_use(data_dir / name) for name in DATABASES)
 
 
+def check_database(path: Path, *, whole: bool) -> None:
+    """Raise StoreError for a database of a newer release, and for one whose pages do not fit. whole: look at all pages."""
+    check_schema(path, {"events.db": len(EVENT_MIGRATIONS), "cache.db": len(CACHE_MIGRATIONS)}.get(path.name, 0))
+    if whole:
+        check_whole(path)
+
+
+def latest_change(data_dir: Path) -> float | None:
+    """When a task changed last, Unix time."""
+    text = latest_of(data_dir / "documents.db", "tasks", "v_last_update")
+    return None if text is None else dates.from_text(text).timestamp()
+
+
+def is_half_restored(data_dir: Path) -> bool:
+    """Whether a restore was cut and left a part of it."""
+    return (data_dir / RESTORING).exists()
+
+
 def build_services(
     engines: Engines,
     *,
@@ -206,6 +248,17 @@ def build_services(
     fixed = of_fixed(policy.fixed_users)
     checker = Checker(policy.passwords.rounds, fixed.values())
     people = People(documents=documents, clock=clock, checker=checker, policy=policy, changed=accounts.forget)
+    logins = Logins(
+        documents=documents,
+        cache=cache,
+        clock=clock,
+        accounts=accounts,
+        people=people,
+        checker=checker,
+        fixed=fixed,
+        policy=policy,
+        name_login=local_only if policy.name_login is None else policy.name_login,
+    )
     projects = Projects(documents=documents, cache=cache, clock=clock, limits=limits)
     history = History(events=events, cache=cache, clock=clock)
     queues = Queues(documents=documents, cache=cache, clock=clock, history=history, limits=limits)
@@ -234,17 +287,8 @@ def build_services(
         limits=limits,
         accounts=accounts,
         people=people,
-        logins=Logins(
-            documents=documents,
-            cache=cache,
-            clock=clock,
-            accounts=accounts,
-            people=people,
-            checker=checker,
-            fixed=fixed,
-            policy=policy,
-            name_login=local_only if policy.name_login is None else policy.name_login,
-        ),
+        logins=logins,
+        sso=_single_sign_on(policy, logins=logins, clock=clock, token_secret=token_secret),
         facets=Facets(documents=documents, projects=projects),
         archive=Archive(clock=clock, tasks=tasks, models=models),
         census=Census(documents=documents, clock=clock),
@@ -315,6 +359,16 @@ def configured_services(settings: Settings, engines: Engines) -> Services:
     )
 
 
+def _single_sign_on(policy: Policy, *, logins: Logins, clock: Clock, token_secret: bytes) -> SingleSignOn | None:
+    oidc = policy.oidc
+    if not oidc.issuer:
+        return None
+    provider = OidcProvider(
+        issuer=oidc.issuer, client_id=oidc.client_id, client_secret=oidc.client_secret, scopes=oidc.scopes
+    )
+    return SingleSignOn(provider=provider, logins=logins, clock=clock, token_secret=token_secret, policy=oidc)
+
+
 def claim_file(data_dir: Path) -> Path:
     """Where the one-time token is that claims the server."""
     return data_dir / "secrets" / "claim"
@@ -350,6 +404,8 @@ def build_apps(engines: Engines, services: Services, policy: Policy = OUT_OF_THE
     guard = Guard(services.accounts, services.logins, policy=policy)
     files = create_files_app(files=services.stored_files, authenticate=guard.identify, links=services.file_links)
     web = create_web_app(product_version=version.product())
+    if services.sso:
+        web.register_blueprint(pages(services.sso, services.accounts, guard))
     for app in (files, web):
         guard.install(app)
     return {"web": web, "api": create_api_app(services, guard), "files": files}

@@ -141,10 +141,11 @@ def test_a_key_of_another_server_is_a_note_with_the_reason(tmp_path: Path) -> No
 
 
 def test_a_file_for_the_logging_of_another_server_is_worth_notes_only(tmp_path: Path) -> None:
-    text = (
-        "version: 1, handlers { console { class: logging.StreamHandler } }, root { handlers: [console], level: INFO }"
-    )
-    assert loaded(folder(tmp_path, logging=text)).worst() is Level.NOTE
+    text = "version: 1, handlers { console { class: StreamHandler, level: INFO } }, root { handlers: [a], level: INFO }"
+    found = loaded(folder(tmp_path, logging=text))
+    assert found.worst() is Level.NOTE
+    paths = [finding.path for finding in found.findings]
+    assert len(paths) == len({*paths}), "one for a branch"
 
 
 def test_an_older_name_of_a_key(tmp_path: Path) -> None:

@@ -25,6 +25,16 @@ def test_each_key_is_there_once_and_in_a_file() -> None:
     assert set(FIXED) == {name.upper() for name in FIXED}
 
 
+def test_a_further_name_sets_the_key_as_it_is_written(tmp_path: Path) -> None:
+    for name, path in ALIASES.items():
+        file, _, rest = name.partition(".")
+        given = default_of(BY_PATH[path])
+        (tmp_path / f"{file}.conf").write_text(f"{rest}: {given}")
+        found = load({"CLEARML_CONFIG_DIR": str(tmp_path)})
+        assert found.shown[path].origin == str(tmp_path / f"{file}.conf")
+        assert not found.findings
+
+
 def test_no_key_is_above_or_below_another() -> None:
     paths = sorted(key.path for key in KEYS) + [one.path for one in IGNORED]
     assert not [(one, other) for one in paths for other in paths if other.startswith(f"{one}.")]

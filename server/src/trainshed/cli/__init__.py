@@ -4,14 +4,26 @@ import argparse
 import logging
 import sys
 
-from trainshed.cli import backup, claim, config, credentials, files, maintenance, relocate, retention, serve, user
+from trainshed.cli import (
+    backup,
+    claim,
+    config,
+    credentials,
+    doctor,
+    files,
+    maintenance,
+    relocate,
+    retention,
+    serve,
+    user,
+)
 from trainshed.cli.common import Exit, Refusal, configured
 from trainshed.transport import version
 
 __all__ = ["Exit", "main"]
 
 # In the order of --help.
-_COMMANDS = (serve, maintenance, config, backup, retention, files, relocate, claim, user, credentials)
+_COMMANDS = (serve, maintenance, config, doctor, backup, retention, files, relocate, claim, user, credentials)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -37,6 +37,7 @@ class Exit(IntEnum):
     CORRUPT = 5
     CONFLICT = 6
     NO_SPACE = 7
+    UNHEALTHY = 9
 
 
 class Refusal(Exception):

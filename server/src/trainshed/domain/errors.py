@@ -121,6 +121,10 @@ class ApiError(Exception):
         return str(self)
 
 
+class ProviderError(Exception):
+    """A login elsewhere failed: its provider does not answer, or says what cannot be believed. The text holds no secret."""
+
+
 class StoreError(Exception):
     """An engine failed. Ports promise that nothing else of an engine's errors comes out of them."""
 

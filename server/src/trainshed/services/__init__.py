@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainshed.services.accounts import Accounts, Logins, People
+from trainshed.services.accounts import Accounts, Logins, People, SingleSignOn
 from trainshed.services.archive import Archive
 from trainshed.services.catalog import Catalog
 from trainshed.services.census import Census
@@ -37,12 +37,13 @@ from trainshed.services.workers import Workers
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """All use cases of one server, wired by bootstrap."""
+    """All use cases of one server, wired by bootstrap. sso: None where nobody logs in elsewhere."""
 
     limits: Limits
     accounts: Accounts
     people: People
     logins: Logins
+    sso: SingleSignOn | None
     facets: Facets
     archive: Archive
     census: Census

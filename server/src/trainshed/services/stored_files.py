@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from trainshed.domain.errors import ApiError, Fault, NotFound, StoreFull
 from trainshed.domain.paths import task_of
@@ -37,6 +38,23 @@ class FilePolicy:
 
 
 FILE_POLICY = FilePolicy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesPlace:
+    """Where files are kept: in a folder (None: "files" in the data folder), or in a bucket if one is named.
+
+    prefix: before the names of all objects. endpoint: of a store other than Amazon's. region: else what the machine says.
+    """
+
+    folder: Path | None = None
+    bucket: str = ""
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+
+
+FILES_PLACE = FilesPlace()
 
 
 class StoredFiles:

@@ -14,7 +14,7 @@ from trainshed.services.gauges import Metrics
 from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.logs import Logs
 from trainshed.services.retention import FOREVER, Keep
-from trainshed.services.stored_files import FILE_POLICY, FilePolicy
+from trainshed.services.stored_files import FILE_POLICY, FILES_PLACE, FilePolicy, FilesPlace
 
 __all__ = ["LISTENERS", "PORTS", "Settings"]
 
@@ -31,7 +31,7 @@ class Settings:
     looks. patience_seconds: a client that sends or takes nothing of a request for so long is given up.
     keep: how long what is kept for finished tasks is kept. limits: how much at once.
     accounts: who may log in, and how. token_secret: signs the tokens of logins; without it one is made in data_dir.
-    files: what the file server allows.
+    files: what the file server allows. files_place: where it keeps them.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
     logs: where what is said goes. metrics: who reads figures.
     """
@@ -56,6 +56,7 @@ class Settings:
     files_deletion: bool = True
     files_retries: Retries = RETRIES
     files: FilePolicy = FILE_POLICY
+    files_place: FilesPlace = FILES_PLACE
     logs: Logs = field(default_factory=Logs)
     metrics: Metrics = field(default_factory=Metrics)
 

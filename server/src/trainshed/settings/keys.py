@@ -497,6 +497,23 @@ KEYS = (
         "metrics.open_to",
         "Addresses and networks that read /metrics without a key. Administrators always can.",
     ),
+    Key(
+        "trainshed.files.folder",
+        maybe(PATH),
+        "files_place.folder",
+        'The folder where files are kept, which may be on another disk. Default: "files" in the data folder.',
+    ),
+    Key(
+        "trainshed.files.s3.bucket",
+        TEXT,
+        "files_place.bucket",
+        "Keep files in this bucket instead, with the credentials of the machine's role, of a profile or of variables.",
+    ),
+    Key("trainshed.files.s3.prefix", TEXT, "files_place.prefix", "What the names of all objects begin with."),
+    Key("trainshed.files.s3.endpoint", TEXT, "files_place.endpoint", "The url of a store other than Amazon's."),
+    Key(
+        "trainshed.files.s3.region", TEXT, "files_place.region", "The bucket's region, if the machine does not say it."
+    ),
     Key("trainshed.keep.logs", _DAYS, "keep.logs", "Days after which console logs of finished tasks are removed."),
     Key(
         "trainshed.keep.images",
@@ -606,6 +623,7 @@ SECRETS = frozenset(key.path for key in KEYS if key.secret)
 FIXED = {
     "TRAINSHED_DATA_DIR": "trainshed.data_dir",
     "SERVER_SUB_PATH": "trainshed.addresses.prefix",
+    "UPLOAD_FOLDER": "trainshed.files.folder",
     **{
         f"{engine}_SERVICE_{what}": f"hosts.{name}.service_{what.lower()}"
         for engine, name in (("MONGODB", "mongo"), ("ELASTIC", "elastic"), ("REDIS", "redis"))

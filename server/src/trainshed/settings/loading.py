@@ -99,7 +99,8 @@ def load(
     wrong = any(finding.level is Level.ERROR for finding in findings)
     order = list(Level)
     findings.sort(key=lambda finding: order.index(finding.level))
-    return Loaded(settings=None if wrong else settings, shown=shown, findings=tuple(findings))
+    # A branch without effect is worth one note, however much stands in it.
+    return Loaded(settings=None if wrong else settings, shown=shown, findings=tuple(dict.fromkeys(findings)))
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:
@@ -171,7 +172,7 @@ def _stranger(raw: Raw) -> Finding:
     """What is said of a path that is no key. Its value is not: it may be a secret under a wrong name."""
     for ignored in IGNORED:
         if raw.path == ignored.path or raw.path.startswith(f"{ignored.path}."):
-            return Finding(Level.NOTE, raw.origin, raw.path, f"no effect here. {ignored.reason}")
+            return Finding(Level.NOTE, raw.origin, ignored.path, f"no effect here. {ignored.reason}")
     below = [path for path in BY_PATH if path.startswith(f"{raw.path}.")]
     if below:
         names = sorted({path.removeprefix(f"{raw.path}.").partition(".")[0] for path in below})

@@ -11,6 +11,7 @@ from trainshed.settings.keys import ALIASES, BY_PATH, FILES, FIXED, SECRETS
 
 FOLDERS = ("/opt/trains/config", "/opt/clearml/config")
 PREFIXES = ("TRAINS_", "CLEARML_")  # the later one wins
+_ALIASES = {name.lower(): path for name, path in ALIASES.items()}
 _CLIENT = frozenset({"sdk", "api", "agent"})  # what the client on the same machine reads
 
 
@@ -110,7 +111,7 @@ def variables(environ: Mapping[str, str]) -> Found:
 
 
 def _named(path: str) -> str:
-    return ALIASES.get(path, path)
+    return _ALIASES.get(path, path)
 
 
 def _parsed(path: str, text: str, origin: str) -> Found:

@@ -6,7 +6,7 @@ from pathlib import Path
 from trainshed.adapters.sqlite.connection import Database
 from trainshed.ports.clock import Clock
 
-_MIGRATIONS = (
+MIGRATIONS = (
     (
         "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, ends REAL NOT NULL) WITHOUT ROWID",
         "CREATE INDEX entries_by_end ON entries (ends)",
@@ -21,7 +21,7 @@ class SqliteCache:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
-        self._database = Database(path, durable=False, migrations=_MIGRATIONS)
+        self._database = Database(path, durable=False, migrations=MIGRATIONS)
 
     def get(self, key: str) -> bytes | None:
         with self._database.read() as connection:

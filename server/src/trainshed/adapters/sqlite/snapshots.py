@@ -95,9 +95,32 @@ def in_use(path: Path) -> bool:
     return False
 
 
+def check_schema(path: Path, known: int) -> None:
+    """Raise StoreError for a database of a newer release. known: the last version of its schema that this one knows."""
+    with translated(), closing(_reading(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > known:
+        raise StoreError(f"it has schema {version}, made by a newer release; this one knows {known}")
+
+
+def latest_of(path: Path, table: str, column: str) -> str | None:
+    """The greatest value of a column; None where there is none."""
+    try:
+        with closing(_reading(path)) as connection:
+            row: tuple[str | None] = connection.execute(f'SELECT max("{column}") FROM "{table}"').fetchone()  # noqa: S608
+            return row[0]
+    except sqlite3.Error:
+        return None
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    # Not mode=ro: such a connection leaves files beside the database that it cannot remove.
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5)
+
+
 def check_whole(path: Path) -> None:
     """Raise StoreError unless the database's pages fit together; it reads them all."""
-    with translated(), closing(sqlite3.connect(path)) as connection:
+    with translated(), closing(_reading(path)) as connection:
         found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if found != ["ok"]:
         raise StoreError(f"{path}: {'; '.join(found)}")

@@ -4,6 +4,7 @@ from trainshed.services.accounts.accounts import Accounts, Announcement, KeyPair
 from trainshed.services.accounts.logins import Logins
 from trainshed.services.accounts.people import Claim, People, Person
 from trainshed.services.accounts.policy import DEFAULT_LIFETIME, MAX_LIFETIME, OUT_OF_THE_BOX, Policy
+from trainshed.services.accounts.sso import SingleSignOn
 
 __all__ = [
     "DEFAULT_LIFETIME",
@@ -17,4 +18,5 @@ __all__ = [
     "People",
     "Person",
     "Policy",
+    "SingleSignOn",
 ]

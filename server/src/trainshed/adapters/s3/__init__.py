@@ -1,0 +1,1 @@
+"""The engine for files in an object store that speaks S3."""
