@@ -167,13 +167,13 @@ class _FileReader:
 
     def chunks(self, start: int, length: int) -> Iterator[bytes]:
         stop = start + length
-        while start < stop:
-            with _translated(self.info.key):
+        with _translated(self.info.key):  # around the loop: there are thousands of pieces
+            while start < stop:
                 piece = os.pread(self._file, min(_PIECE, stop - start), start)
-            if not piece:
-                raise StoreError(f"{self.info.key}: the file is shorter than it was")
-            yield piece
-            start += len(piece)
+                if not piece:
+                    raise StoreError(f"{self.info.key}: the file is shorter than it was")
+                yield piece
+                start += len(piece)
 
 
 def _create(incoming: int) -> tuple[str, int]:
