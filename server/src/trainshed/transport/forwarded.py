@@ -6,11 +6,14 @@ not an address, a host or a scheme is as good as not said.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Literal
 
 from trainshed.services.addresses import PREFIX, Network, Origin, split_host
 
+_LONGEST = 64  # characters of an address with its port
+_REMEMBERED = 1024  # addresses: the same ones come again and again, and reading one takes longer than all the rest here
 _MOST = 32  # proxies in a row that are looked at
 # What proxies say.
 SAID = (
@@ -34,6 +37,7 @@ class Forwarded:
         self, proxies: Sequence[Network] = (), *, header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     ) -> None:
         self._proxies = tuple(proxies)
+        self._trusts = lru_cache(_REMEMBERED)(self._is_one)
         self._header = header
 
     def origin(self, environ: dict[str, Any]) -> Origin:
@@ -76,12 +80,17 @@ class Forwarded:
                 break
         return caller
 
-    def _trusts(self, address: Address | None) -> bool:
+    def _is_one(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
 
 
 def _address(text: str) -> Address | None:
     """An address, with or without a port; one of IPv4 that came as IPv6 is what it was."""
+    return _read(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(_REMEMBERED)
+def _read(text: str) -> Address | None:
     if found := _V4_PORT.match(text) or _V6_PORT.match(text):
         text = found[1]
     try:

@@ -5,6 +5,7 @@ host, and a path without what only proxies need.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ WsgiApp = Callable[..., Iterable[bytes]]
 
 LIVE = frozenset({"/", "/health"})  # answered by each application, to everybody
 READY = "/ready"
+_HOSTS = 256  # names of which it is remembered whether they are answered: working that out takes longer than all the rest here
 RETRY_SECONDS = 5  # that clients wait in maintenance between two tries
 # In the environment of a request that came through a Front.
 URLS = "trainshed.urls"
@@ -45,6 +47,7 @@ class Front:
         self._listener = listener
         self._apps = apps
         self._advertised = advertised
+        self._allows = lru_cache(_HOSTS)(advertised.allows)
         self._ready = ready
         self._maintenance = maintenance
         self._forwarded = Forwarded(advertised.addresses.proxies, header=advertised.addresses.forwarded)
@@ -96,7 +99,7 @@ class Front:
         return name, ""
 
     def _check_host(self, origin: Origin) -> None:
-        if not self._advertised.allows(origin.host):
+        if not self._allows(origin.host):
             raise ApiError(
                 Fault.INVALID_HEADERS,
                 f"Host {origin.host[:100]!r} is no name of this server; if it is yours, add to trainshed.conf:"
