@@ -13,6 +13,7 @@ from trainshed.domain.errors import ApiError
 from trainshed.domain.trace import request_id
 
 _encode = msgspec.json.Encoder().encode
+_HEADERS = (("X-Content-Type-Options", "nosniff"),)  # whatever text is in it, a browser takes it for nothing else
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -64,4 +65,4 @@ def failure(error: ApiError, endpoint: Endpoint = Endpoint()) -> Response:
 
 
 def _reply(envelope: _Envelope) -> Response:
-    return Response(_encode(envelope), envelope.meta.result_code, content_type="application/json")
+    return Response(_encode(envelope), envelope.meta.result_code, _HEADERS, content_type="application/json")
