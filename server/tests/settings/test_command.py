@@ -1,5 +1,6 @@
 """`trainshed config`: what it prints and its exit codes."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,31 @@ def test_the_exit_code_says_how_bad_it_is(
     assert printed(capsys, "check", "--strict", code=strict) == found
     cli.main(["config", "check"])
     assert capsys.readouterr().out.startswith(level or "nothing is wrong")
+
+
+HASH = "JDJiJDEyJDk3OHBFcHFlNEsxTkFoZDlPcGZsbC5sU1pmM3huZ1RpeHc0ay5WUjlzTzN5WE1WRXJrUmhp"
+
+
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        ([("jane", HASH)], None),
+        ([("jane", HASH), ("Jane", HASH)], "'jane' twice"),
+        ([("jane", "12345678")], "'jane' is not the base64 form of a bcrypt hash"),
+        ([("jane", HASH[:-8])], "is not the base64 form"),
+        ([("jane", base64.b64encode(b"$2b$99$" + base64.b64decode(HASH)[7:]).decode())], "is not the base64 form"),
+        ([("jane", base64.b64encode(b"$2b$xx$" + base64.b64decode(HASH)[7:]).decode())], "is not the base64 form"),
+    ],
+)
+def test_users_who_cannot_be_meant(
+    folder: Path, capsys: pytest.CaptureFixture[str], users: list[tuple[str, str]], said: str | None
+) -> None:
+    shown = [{"username": name, "password": password} for name, password in users]
+    fixed = {"enabled": True, "pass_hashed": True, "users": shown}
+    (folder / "apiserver.conf").write_text(json.dumps({"auth": {"fixed_users": fixed}}))
+    found = printed(capsys, "check", code=2 if said else 0)
+    assert [finding["level"] for finding in found] == (["error"] if said else [])
+    assert (said or "") in json.dumps(found)
 
 
 def test_a_mistake_is_said_beside_what_is_in_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

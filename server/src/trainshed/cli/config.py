@@ -4,9 +4,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 from trainshed.cli.common import Commands, Exit
-from trainshed.settings.loading import Level, load
+from trainshed.services.accounts.passwords import of_fixed
+from trainshed.services.accounts.people import check_names
+from trainshed.settings import Settings
+from trainshed.settings.loading import Finding, Level, load
 
 
 def add(commands: Commands) -> None:
@@ -29,14 +33,24 @@ def add(commands: Commands) -> None:
 
 def _check(options: argparse.Namespace) -> Exit:
     loaded = load(os.environ)
+    findings = [*loaded.findings, *(_of_users(loaded.settings) if loaded.settings else ())]
     if options.json:
-        print(json.dumps([finding.__dict__ for finding in loaded.findings]))
-    for finding in () if options.json else loaded.findings:
+        print(json.dumps([finding.__dict__ for finding in findings]))
+    for finding in () if options.json else findings:
         print(f"{finding.level:7}  {finding}")
-    if not (options.json or loaded.findings):
+    if not (options.json or findings):
         print("nothing is wrong")
     bad = (Level.ERROR, Level.WARNING) if options.strict else (Level.ERROR,)
-    return Exit.USAGE if loaded.worst() in bad else Exit.OK
+    return Exit.USAGE if any(finding.level in bad for finding in findings) else Exit.OK
+
+
+def _of_users(settings: Settings) -> Iterator[Finding]:
+    """What is wrong with users who are right one by one."""
+    try:
+        check_names(settings.accounts.fixed_users)
+        of_fixed(settings.accounts.fixed_users)
+    except ValueError as error:
+        yield Finding(Level.ERROR, "", "", str(error))
 
 
 def _show(options: argparse.Namespace) -> Exit:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ LONGEST = 1024  # characters; a longer one is no password
 _AT_ONCE = 2  # checks that run at once: each takes a processor for its time, and other calls need some too
 _PATIENCE = 5.0  # seconds that one waits for its turn
 _BCRYPT_READS = 72
-_LEAST = 4  # rounds of the cheapest hash
+_LEAST, _MOST = 4, 31  # rounds of the cheapest hash and of the dearest
+_BCRYPT = re.compile(r"(\$2[abxy]\$)(\d\d)(\$[./A-Za-z0-9]{53})")  # the number of rounds stands between the dollars
 
 
 class Kind(Enum):
@@ -52,7 +54,11 @@ def from_base64(text: str) -> Secret:
     """The configuration's form of a hash: base64 of bcrypt's text. Raises ValueError."""
     try:
         value = base64.b64decode(text, validate=True).decode("ascii")
-        bcrypt.checkpw(b"", value.encode())  # would raise at the first login
+        found = _BCRYPT.fullmatch(value)
+        if found is None or not _LEAST <= int(found[2]) <= _MOST:
+            raise ValueError
+        # What would raise at the first login raises now; with the fewest rounds, as there may be many at each start.
+        bcrypt.checkpw(b"", f"{found[1]}{_LEAST:02}{found[3]}".encode())
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise ValueError("is not the base64 form of a bcrypt hash") from error
     return Secret(Kind.BCRYPT, value)

@@ -23,7 +23,7 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.query import Eq, In, Sort
 from trainshed.services.accounts import passwords
 from trainshed.services.accounts.accounts import FIXED, LOCAL
-from trainshed.services.accounts.policy import FixedUser, Policy
+from trainshed.services.accounts.policy import FixedUser, FixedUsers, Policy
 
 LONGEST_NAME = 200
 _MAY_MANAGE = frozenset({Role.SYSTEM, Role.ROOT, Role.ADMIN})
@@ -273,9 +273,7 @@ class People:
         fixed = self._policy.fixed_users
         if not fixed.enabled:
             return
-        keys = [key_of(user.username) for user in fixed.users]
-        if double := [user.username for user, key in zip(fixed.users, keys, strict=True) if keys.count(key) > 1]:
-            raise ValueError(f"auth.fixed_users.users names {double[0]!r} twice")
+        check_names(fixed)
         ids = [self._configure_one(user) for user in fixed.users]
         for login in self._documents.find("logins", Eq(("source",), FIXED)):
             gone = login["id"] not in ids
@@ -361,6 +359,13 @@ class People:
         if document["id"] == identity.user:
             raise ApiError(Fault.ROLE_NOT_ALLOWED, "your own account: somebody else has to do that")
         return document
+
+
+def check_names(fixed: FixedUsers) -> None:
+    """Raises ValueError for a user who is named twice."""
+    keys = [key_of(user.username) for user in fixed.users]
+    if double := [user.username for user, key in zip(fixed.users, keys, strict=True) if keys.count(key) > 1]:
+        raise ValueError(f"auth.fixed_users.users names {double[0]!r} twice")
 
 
 def key_of(username: str) -> str:
