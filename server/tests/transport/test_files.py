@@ -217,6 +217,7 @@ BAD_UPLOADS = {
     "traversal": (_FORM, form(("/../a", b"1"))),
     "empty name": (_FORM, form(("", b"1"))),
     "reserved": (_FORM, form(("//./health", b"1"))),
+    "reserved, too": (_FORM, form(("ready", b"1"))),
 }
 
 

@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 # Answered without credentials, so that load balancers can ask.
 _OPEN = {"/", "/health"}
+_RESERVED = {*_OPEN, "/ready"}  # the last is answered before it comes here
 
 # A list of names: some 100,000 of them.
 _MAX_LIST_BYTES = 16 * 1024 * 1024
@@ -194,7 +195,7 @@ def _check_conditions(files: StoredFiles, key: str, request: flask.Request) -> N
 def _new_key(name: str) -> str:
     """The key for an upload. Raises ApiError also for a name that GET uses for something else."""
     key = blob_key(name)
-    if f"/{key}" in _OPEN:
+    if f"/{key}" in _RESERVED:
         raise ApiError(Fault.VALIDATION_ERROR, f"the name {key!r} is reserved")
     return key
 
