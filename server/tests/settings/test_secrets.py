@@ -15,7 +15,8 @@ from trainshed.settings.loading import Level, Loaded, load
 
 TOKEN = "secure.auth.token_secret"
 VARIABLE = "CLEARML__SECURE__AUTH__TOKEN_SECRET"
-SECRET = "hunter2-hunter2"
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+ANOTHER = "correct-horse-battery-staple-correct"
 
 
 def loaded(tmp_path: Path, text: str = "", **variables: str) -> Loaded:
@@ -48,12 +49,12 @@ def test_a_secret_in_a_file_of_its_own(tmp_path: Path, kept: Path) -> None:
 
 def test_the_stronger_source_wins_whichever_form_it_has(tmp_path: Path, kept: Path) -> None:
     named = f'auth.token_secret.file: "{kept}"'
-    assert settings(tmp_path, named, **{VARIABLE: "another"}).token_secret == "another"
-    found = loaded(tmp_path, 'auth.token_secret: "another"', **{f"{VARIABLE}__FILE": str(kept)})
+    assert settings(tmp_path, named, **{VARIABLE: ANOTHER}).token_secret == ANOTHER
+    found = loaded(tmp_path, f'auth.token_secret: "{ANOTHER}"', **{f"{VARIABLE}__FILE": str(kept)})
     assert found.settings is not None
     assert found.settings.token_secret == SECRET
     assert found.shown[TOKEN].origin == f"${VARIABLE}__FILE"
-    assert settings(tmp_path, 'auth.token_secret.file: "/not/there"', **{VARIABLE: "another"}).token_secret == "another"
+    assert settings(tmp_path, 'auth.token_secret.file: "/not/there"', **{VARIABLE: ANOTHER}).token_secret == ANOTHER
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,11 @@ def test_a_secret_stands_in_nothing_that_is_said(
     printed = capsys.readouterr()
     assert printed.out + printed.err
     assert SECRET not in printed.out + printed.err + caplog.text
+
+
+def test_what_signs_cannot_be_guessed(tmp_path: Path) -> None:
+    (finding,) = loaded(tmp_path, 'auth.token_secret: "short"').findings
+    assert finding.text == 'must be a text of 32 characters or more, in quotes: "..."'
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ def choice(*names: str) -> Form:
     return Form(f"one of {', '.join(names)}", read, text=True)
 
 
+def signing(low: int) -> Form:
+    """A text that others must not guess; "" for none."""
+
+    def read(value: object) -> str:
+        if value != "" and len(_text(value)) < low:
+            raise ValueError
+        return _text(value)
+
+    return Form(f'a text of {low} characters or more, in quotes: "..."', read, text=True)
+
+
 def checked(check: Callable[[str], str]) -> Callable[[object], str]:
     """A reader of a text that this makes into its plainest form; "" stays."""
     return lambda value: check(_text(value)) if value else _text(value)

@@ -26,6 +26,7 @@ from trainshed.settings.forms import (
     maybe,
     records,
     seconds,
+    signing,
     whole,
 )
 
@@ -165,7 +166,7 @@ KEYS = (
     ),
     Key(
         "secure.auth.token_secret",
-        TEXT,
+        signing(32),  # bytes of the hash that it is the key of
         "token_secret",
         "Signs the tokens of logins. Without it one is made in the data folder. With a new one all logins end.",
         secret=True,
@@ -607,6 +608,10 @@ IGNORED = (
     Ignored("services.async_urls_delete.fileserver.timeout_sec", _OWN_FILES),
     Ignored("services.async_urls_delete.fileserver.token_expiration_sec", _OWN_FILES),
     Ignored("fileserver.redis", _SQLITE),
+    Ignored("fileserver.auth.enabled", "Files are for who has logged in, and for who has a signed link."),
+    Ignored("fileserver.auth.cookie_names", "It is the cookie of apiserver.auth.session_auth_cookie_name."),
+    Ignored("fileserver.auth.tokens_cache_threshold_sec", "A token that is revoked opens no file a moment later."),
+    Ignored("fileserver.cors", "apiserver.cors.origins holds for files too."),
 )
 
 # Further names of keys.
