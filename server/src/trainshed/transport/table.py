@@ -293,7 +293,8 @@ ENDPOINTS: dict[str, Entry] = {
     "serving.get_loading_instances": Entry(serving.get_loading_instances, Empty, effect=_READS),
     "serving.register_container": Entry(serving.register_container, serving_wire.RegisterContainer),
     "serving.unregister_container": Entry(serving.unregister_container, serving_wire.UnregisterContainer),
-    "storage.get_settings": Entry(storage.get_settings, Empty, effect=_READS),
+    # Who has the keys of a cloud store can write there: this is more than reading.
+    "storage.get_settings": Entry(storage.get_settings, Empty),
     "storage.reset_settings": Entry(storage.reset_settings, storage_wire.ResetSettings),
     "storage.set_settings": Entry(storage.set_settings, storage_wire.SetSettings),
     "tasks.add_or_update_artifacts": Entry(tasks.add_or_update_artifacts, tasks_wire.AddOrUpdateArtifacts, (2, 10)),
