@@ -51,7 +51,18 @@ class Client:
             return int(reply.headers["Upload-Offset"])
 
     def send(self, start: int, stop: int) -> int:
-        """Send the rest of the file, but go away after byte `stop`; the status if there was an answer, else 0."""
+        """Send the rest of the file, but go away after byte `stop`; the status if there was an answer, else 0.
+
+        Refused as long as the server still has the part before in its hands.
+        """
+        end = time.monotonic() + _PATIENCE
+        while (status := self._send(start, stop)) == 409:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+            start = settled(self)
+        return status
+
+    def _send(self, start: int, stop: int) -> int:
         with closing(self._connection()) as connection:
             connection.putrequest("PUT", "/big/file")
             span = {
@@ -65,7 +76,10 @@ class Client:
             for piece in content(start, self._size):
                 if sent >= stop:
                     return 0
-                connection.send(piece)
+                try:
+                    connection.send(piece)
+                except ConnectionError:  # it was refused before it was read
+                    return 409
                 sent += len(piece)
             return connection.getresponse().status
 

@@ -365,6 +365,7 @@ _ARGUMENTS: dict[str, _Make] = {
     },
     "events.vector_metrics_iter_histogram": lambda world: {"task": world.task, "metric": "m", "variant": "v"},
     "models.add_or_update_metadata": _model_and_more(metadata=[_METADATA]),
+    "files.get_links": lambda world: {"files": ["a/b"]},
     "models.archive_many": _many_models(),
     "models.create": lambda world: {"name": "a model", "uri": "http://m"},
     "models.delete": _model_and_more(),

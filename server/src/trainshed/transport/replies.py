@@ -125,6 +125,7 @@ REPLIES: dict[str, Shape] = {
         "iterations": list[int],
         "vectors": list[list[float]],
     },
+    "files.get_links": {"links": dict[str, str]},
     "login.logout": _NOTHING,
     "login.supported_modes": {
         "basic": {"enabled": bool, "guest": {"enabled": bool}},

@@ -12,6 +12,7 @@ from trainshed.transport.endpoints import (
     event_samples,
     events,
     facets,
+    files,
     filing,
     many,
     models,
@@ -32,6 +33,7 @@ from trainshed.transport.wire import accounts as accounts_wire
 from trainshed.transport.wire import auth as auth_wire
 from trainshed.transport.wire import batches as batches_wire
 from trainshed.transport.wire import events as events_wire
+from trainshed.transport.wire import files as files_wire
 from trainshed.transport.wire import models as models_wire
 from trainshed.transport.wire import organization as organization_wire
 from trainshed.transport.wire import pipelines as pipelines_wire
@@ -183,6 +185,7 @@ ENDPOINTS: dict[str, Entry] = {
     "events.vector_metrics_iter_histogram": Entry(
         events.vector_metrics_iter_histogram, events_wire.VectorHistogram, (1, 0), effect=_READS
     ),
+    "files.get_links": Entry(files.get_links, files_wire.GetLinks, _OURS, effect=_READS),
     "login.logout": Entry(auth.logout, Empty, (2, 13), login=None, effect=_OWN),
     "login.supported_modes": Entry(about.supported_modes, Empty, login=None, effect=_READS),
     "models.add_or_update_metadata": Entry(models.add_or_update_metadata, models_wire.AddOrUpdateMetadata, (2, 13)),

@@ -15,6 +15,8 @@ from trainshed.ports.blobs import BlobInfo, Upload
 
 _FOLDER = OURS + "uploads"
 _PIECE = 256 * 1024
+# So much at most is lost with the power, and is waited for at the end of a part.
+_SYNC_BYTES = 64 * 2**20
 _MODE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -38,10 +40,15 @@ class Uploads:
         """write: writes a piece to a file, or raises."""
         with self._folder() as parts, self._locked(parts, upload, os.O_CREAT) as file:
             self._begin(file, start)
+            unsynced = 0
             try:
                 for piece in content:  # what it raises is not ours to translate
                     with errors_of(upload.key):
                         write(file, piece)
+                        unsynced += len(piece)
+                        if unsynced >= _SYNC_BYTES:
+                            os.fsync(file)
+                            unsynced = 0
             finally:
                 with errors_of(upload.key):
                     os.fsync(file)
