@@ -65,6 +65,7 @@ from trainshed.services.limits import LIMITS, Limits
 from trainshed.services.models import Models
 from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
+from trainshed.services.project_copies import ProjectCopies
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
@@ -325,6 +326,15 @@ def build_services(
         reports=Reports(documents=documents, cache=cache, projects=projects, tasks=tasks, limits=limits),
         project_deletion=ProjectDeletion(
             documents=documents, events=events, projects=projects, queues=queues, files=files
+        ),
+        project_copies=ProjectCopies(
+            documents=documents,
+            events=events,
+            blobs=engines.blobs,
+            clock=clock,
+            projects=projects,
+            files=files,
+            log=log_of_events,
         ),
         file_deletion=files,
         file_links=FileLinks(secret=token_secret, clock=clock, identity=accounts.identity),

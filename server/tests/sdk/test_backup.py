@@ -1,9 +1,9 @@
-"""A restore drill with what the real client logs."""
+"""A restore drill, and a move to another server, with what the real client logs."""
 
 from pathlib import Path
 
 import pytest
-from tests.experiment import Sizes, expected, run_log, run_read
+from tests.experiment import PROJECT, Sizes, expected, run_log, run_read
 
 from trainshed import cli
 from trainshed.testing.live import LiveServer
@@ -31,3 +31,20 @@ def test_a_restored_server_has_the_experiment(tmp_path: Path) -> None:
         assert copy.call("tasks.get_all", only_fields=["id"])["tasks"] == [{"id": task}]
         assert copy.stop() == 0
         assert "Traceback" not in copy.log()
+
+
+def test_another_server_has_the_experiment(tmp_path: Path) -> None:
+    sizes = Sizes(points=1000, lines=50, artifact_mib=3)
+    server, other = LiveServer(tmp_path / "data"), LiveServer(tmp_path / "other")
+    server.start()
+    task = run_log(sizes, server=server.environment(), folder=tmp_path / "log")
+    assert cli.main(["project", "export", PROJECT, str(tmp_path / "copy.tar"), f"--data-dir={server.data}"]) == 0
+    assert server.stop() == 0
+    other.start()
+    assert cli.main(["project", "import", str(tmp_path / "copy.tar"), f"--data-dir={other.data}"]) == 0
+    moved = ["relocate", f"--from={server.url('files')}", f"--to={other.url('files')}", f"--data-dir={other.data}"]
+    assert cli.main(moved) == 0
+    assert run_read(task, sizes, server=other.environment(), folder=tmp_path / "read") == expected(sizes)
+    assert cli.main(["project", "import", str(tmp_path / "copy.tar"), f"--data-dir={other.data}"]) == 0
+    assert other.stop() == 0
+    assert "Traceback" not in other.log()

@@ -12,6 +12,7 @@ from trainshed.cli import (
     doctor,
     files,
     maintenance,
+    project,
     relocate,
     retention,
     serve,
@@ -23,7 +24,7 @@ from trainshed.transport import version
 __all__ = ["Exit", "main"]
 
 # In the order of --help.
-_COMMANDS = (serve, maintenance, config, doctor, backup, retention, files, relocate, claim, user, credentials)
+_COMMANDS = (serve, maintenance, config, doctor, backup, retention, files, project, relocate, claim, user, credentials)
 
 
 def main(argv: list[str] | None = None) -> int:

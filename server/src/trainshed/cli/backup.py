@@ -51,7 +51,7 @@ def _count(text: str) -> int:
 
 
 @contextmanager
-def _refusals(place: Path) -> Iterator[None]:
+def refusals(place: Path) -> Iterator[None]:
     """Say in words that help what cannot be done with a place of backups."""
     try:
         yield
@@ -93,7 +93,7 @@ def _backup(options: argparse.Namespace) -> Exit:
     place: Path = options.place.absolute()
     if place.is_relative_to(options.data_dir.absolute()):
         raise Refusal(Exit.USAGE, f"{place} is in the data folder itself", "keep backups on another disk")
-    with _refusals(place):
+    with refusals(place):
         if place.suffix == ".tar":
             if place.exists():
                 raise FileExistsError
@@ -148,7 +148,7 @@ def _to_folder(data_dir: Path, place: Path, keep: int | None) -> backup.Backup:
 def _verify(options: argparse.Namespace) -> Exit:
     results: list[dict[str, Any]] = []
     checked: set[str] = set()
-    with _refusals(options.place):
+    with refusals(options.place):
         vault = _opened(options.place)
         names = [options.backup] if options.backup else vault.names()
         if not names:
@@ -172,7 +172,7 @@ def _verify(options: argparse.Namespace) -> Exit:
 
 def _restore(options: argparse.Namespace) -> Exit:
     data_dir: Path = options.data_dir
-    with _refusals(options.place):
+    with refusals(options.place):
         vault = _opened(options.place)
         found = backup.read(vault, options.backup)
     target = bootstrap.restore_target(data_dir)
@@ -195,7 +195,7 @@ def _restore(options: argparse.Namespace) -> Exit:
     if not options.dry_run:
         if data_dir.is_dir():
             become_owner(data_dir)
-        with _refusals(options.place), target.writing():
+        with refusals(options.place), target.writing():
             try:
                 with Progress() as progress:
                     backup.restore(vault, found, target, tell=progress)

@@ -16,6 +16,7 @@ from trainshed.services.limits import Limits
 from trainshed.services.models import Models
 from trainshed.services.organization import Organization
 from trainshed.services.pipelines import Pipelines
+from trainshed.services.project_copies import ProjectCopies
 from trainshed.services.project_deletion import ProjectDeletion
 from trainshed.services.project_stats import ProjectStats
 from trainshed.services.project_tree import ProjectTree
@@ -58,6 +59,7 @@ class Services:
     project_stats: ProjectStats
     project_tree: ProjectTree
     project_deletion: ProjectDeletion
+    project_copies: ProjectCopies
     file_deletion: FileDeletion
     file_links: FileLinks
     stored_files: StoredFiles

@@ -239,7 +239,7 @@ class FileDeletion:
 
     def _delete(self, url: str, document: Document, used: set[str], shown: set[str]) -> str | None:
         """Delete one file, unless somebody needs it; why it cannot be deleted, ever. Raises StoreError, _InUseError."""
-        key = self._key(url)
+        key = self.key(url)
         if key is None:
             return _ELSEWHERE
         owner = task_of(key)
@@ -264,7 +264,7 @@ class FileDeletion:
 
     def _entry(self, url: str, ours: set[str]) -> dict[str, Any] | None:
         """The url as the list has it. ours: hosts known to be this server, to which more are added."""
-        key = self._key(url)
+        key = self.key(url)
         if key is None:
             return {"url": url, "reason": "", "elsewhere": _ELSEWHERE}
         host = urlsplit(url).netloc.lower()
@@ -287,7 +287,7 @@ class FileDeletion:
 
     # who shows what; a place is the key of a file, whatever host and scheme lead to it, or else the url
 
-    def _key(self, url: str) -> str | None:
+    def key(self, url: str) -> str | None:
         """The key that a link means if it leads to this file server; None when it cannot."""
         try:
             parts = urlsplit(url)
@@ -300,7 +300,7 @@ class FileDeletion:
             return None
 
     def _place(self, url: str) -> str:
-        return self._key(url) or url
+        return self.key(url) or url
 
     def _models_in(self, ids: set[str]) -> set[str]:
         """The places of all models that are in folders of these ids."""
