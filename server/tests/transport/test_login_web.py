@@ -113,6 +113,7 @@ def test_a_login_opens_every_listener_and_its_logout_closes_it(site: Site) -> No
     reply = site.login()
     assert reply.get_json()["data"]["user"]["name"] == "Jane Doe"
     assert cookie(reply) not in reply.text  # no script of a page sees it
+    assert reply.headers["Cache-Control"] == "no-store"
     session = cookie(reply)
     assert site.knows(session)
     assert site.send("/login.supported_modes", cookie=session).get_json()["data"]["authenticated"] is True

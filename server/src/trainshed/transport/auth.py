@@ -242,6 +242,7 @@ class Guard:
 
     def _set_cookie(self, http: Request, response: Response, token: str) -> None:
         cookie, domain = self._cookie, self._domain(http)
+        response.headers["Cache-Control"] = "no-store"
 
         def put(value: str, max_age: int, domain: str | None) -> None:
             response.set_cookie(

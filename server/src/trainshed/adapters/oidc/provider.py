@@ -19,6 +19,7 @@ from trainshed.domain.errors import ProviderError
 _SECONDS = 10  # for each request
 _MOST_BYTES = 1024 * 1024  # of a reply
 _REMEMBER_SECONDS = 3600  # what the provider says of itself
+_REST_SECONDS = 5  # after it did not answer: else everybody who wants to log in would wait for it in turn
 _LEEWAY = 60  # seconds that two clocks may differ
 # Signatures with public keys: one with a shared secret, or none, is nobody's.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -48,6 +49,7 @@ class OidcProvider:
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._lock = threading.Lock()
         self._known: tuple[float, Mapping[str, Any], jwt.PyJWKClient] | None = None
+        self._failed: tuple[float, str] | None = None
 
     def address(self, *, redirect: str, state: str, nonce: str, challenge: str) -> str:
         about, _ = self._about()
@@ -107,12 +109,20 @@ class OidcProvider:
         """What the provider says of itself, and its keys."""
         with self._lock:
             if self._known is None or time.monotonic() - self._known[0] > _REMEMBER_SECONDS:
-                about = self._json(f"{self._issuer}/.well-known/openid-configuration")
-                if str(about.get("issuer", "")).rstrip("/") != self._issuer:
-                    raise ProviderError(f"the provider calls itself {str(about.get('issuer'))[:200]!r}")
-                keys = jwt.PyJWKClient(_checked(about, "jwks_uri"), timeout=_SECONDS)
-                self._known = (time.monotonic(), about, keys)
+                if self._failed is not None and time.monotonic() - self._failed[0] < _REST_SECONDS:
+                    raise ProviderError(self._failed[1])
+                try:
+                    self._known = (time.monotonic(), *self._ask())
+                except ProviderError as error:
+                    self._failed = (time.monotonic(), str(error))
+                    raise
             return self._known[1], self._known[2]
+
+    def _ask(self) -> tuple[Mapping[str, Any], jwt.PyJWKClient]:
+        about = self._json(f"{self._issuer}/.well-known/openid-configuration")
+        if str(about.get("issuer", "")).rstrip("/") != self._issuer:
+            raise ProviderError(f"the provider calls itself {str(about.get('issuer'))[:200]!r}")
+        return about, jwt.PyJWKClient(_checked(about, "jwks_uri"), timeout=_SECONDS)
 
     def _json(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Mapping[str, Any]:
         request = urllib.request.Request(url, body, dict(headers))  # noqa: S310 - _checked, or the configuration's
