@@ -25,6 +25,7 @@ _OWN_HEADERS = ("X-Requested-With", "X-ClearML-Client", "X-Trains-Client")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED = "Content-Disposition, Content-Range, ETag, Retry-After"
 _PREFLIGHT_SECONDS = "600"
+_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]*")  # of headers: nothing else is repeated
 # Access keys look like this, ours and those of the configuration: their secrets are not tried as passwords of a user.
 _LIKE_A_KEY = re.compile(r"[A-Za-z0-9_-]{20}|[A-Z0-9]{20,40}|")
 
@@ -215,7 +216,8 @@ class Guard:
         response = Response(status=204)
         if self._may_read(http):
             response.headers["Access-Control-Allow-Methods"] = _METHODS
-            response.headers["Access-Control-Allow-Headers"] = http.headers.get("Access-Control-Request-Headers", "")
+            names = http.headers.get("Access-Control-Request-Headers", "")
+            response.headers["Access-Control-Allow-Headers"] = names if _NAMES.fullmatch(names) else ""
             response.headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
         return response
 
