@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from trainshed.settings import Settings
+from trainshed.settings import Settings, hocon
 from trainshed.settings.loading import Finding, Level, Loaded, load, merged
 from trainshed.settings.sources import Raw, leaves
 
@@ -49,9 +50,12 @@ def test_without_files_and_variables_all_is_as_built_in() -> None:
     assert {one.origin for one in found.shown.values()} == {"default"}
 
 
-def test_what_reads_files_is_not_loaded_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_reads_files_is_not_loaded_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trainshed.settings.hocon", None)
+    monkeypatch.delattr("trainshed.settings.hocon")
     assert settings(**{VARIABLE: "5"}).silence_seconds == 5
+    with pytest.raises(ImportError):
+        settings(folder(tmp_path, services=""))
 
 
 def test_a_later_folder_wins_and_variables_win_over_files(tmp_path: Path) -> None:
@@ -96,11 +100,14 @@ def test_a_file_of_one_service_is_a_branch_of_services(tmp_path: Path) -> None:
         ("apiserver", 'include url("http://127.0.0.1:9/x")', "only files of this machine"),
         ("apiserver", 'include "http://127.0.0.1:9/x"', "only files of this machine"),
         ("apiserver", 'include package("this:x")', "only files can be included"),
+        ("apiserver", 'include "broken.inc"', "broken.inc, which it includes: line 2, column"),
+        ("apiserver", '1.5+=-a"a"', "it is not HOCON"),
         ("apiserver", 'include "../not/there.conf"\nlisten.port: [', "line 2"),
         ("apiserver", "listen.port: ${NOT_THERE}", "NOT_THERE"),
     ],
 )
 def test_what_is_wrong_is_an_error_that_names_the_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / "broken.inc").write_text("listen {\n port: 1")
     found = loaded(folder(tmp_path, **{name: text}))
     assert found.settings is None
     assert only(found).level is Level.ERROR
@@ -211,6 +218,39 @@ def test_a_file_may_take_values_from_the_environment_and_include_others(
     (tmp_path / "more.inc").write_text("listen.ip: 127.0.0.2")
     found = settings(folder(tmp_path, apiserver='listen.port: ${SOME_PORT}\ninclude "more.inc"'))
     assert (found.ports["api"], found.host) == (9000, "127.0.0.2")
+
+
+PIECES = st.sampled_from(
+    [
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        "+=",
+        ",",
+        "\n",
+        '"',
+        '"""',
+        "a",
+        "b.c",
+        "include ",
+        '"x"',
+        "${a}",
+        "1",
+        "#x",
+        "//",
+        "\\",
+        "url(",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+@settings_of_hypothesis(max_examples=25, deadline=None)
+def test_whatever_stands_in_a_file_it_is_read_or_refused(text: str) -> None:
+    with suppress(hocon.Unreadable):
+        assert isinstance(hocon.parse(text, Path("/nowhere")), dict)
 
 
 SOURCES = ("one folder", "a later folder", "TRAINS__", "CLEARML__", "a flag")

@@ -15,12 +15,21 @@ from pyhocon import ConfigException, ConfigFactory, config_parser
 
 Tree = dict[str, Any]
 
+_FAILURES = (AttributeError, TypeError, ValueError, LookupError)  # pyhocon's own, on what is no HOCON
+
 
 class Unreadable(Exception):
     """It is no HOCON. The message says where, and never quotes the text, which may be a secret."""
 
 
 class _Local(ConfigFactory):  # type: ignore[misc]  # pyhocon has no types
+    @classmethod
+    def parse_file(cls, filename: str, *arguments: object, **options: object) -> Any:
+        try:
+            return super().parse_file(filename, *arguments, **options)
+        except pyparsing.ParseBaseException as error:
+            raise Unreadable(f"{filename}, which it includes: {_place(error)}") from error
+
     @classmethod
     def parse_URL(cls, url: str, *_: object, **__: object) -> NoReturn:  # noqa: N802 - the name is pyhocon's
         raise Unreadable(f"include {url!r}: only files of this machine can be included")
@@ -49,13 +58,19 @@ def parse(text: str, folder: Path) -> Tree:
             tree = config_parser.ConfigParser.parse(text, basedir=os.fspath(folder))
         return _object(tree.as_plain_ordered_dict() if hasattr(tree, "as_plain_ordered_dict") else tree)
     except pyparsing.ParseBaseException as error:
-        raise Unreadable(f"line {error.lineno}, column {error.column}: it is not HOCON from here on") from error
+        raise Unreadable(_place(error)) from error
     except ConfigException as error:
         raise Unreadable(str(error)) from error
     except (OSError, UnicodeDecodeError, ImportError) as error:
         raise Unreadable(f"a file that it includes cannot be read: {error}") from error
+    except _FAILURES as error:
+        raise Unreadable("it is not HOCON") from error
     except RecursionError as error:
         raise Unreadable("it includes itself, or nests too deep") from error
+
+
+def _place(error: pyparsing.ParseBaseException) -> str:
+    return f"line {error.lineno}, column {error.column}: it is not HOCON from here on"
 
 
 def _object(tree: Any) -> Tree:
