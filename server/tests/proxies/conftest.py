@@ -1,13 +1,12 @@
 """A server behind each proxy in each layout of docs/proxies."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from trainshed.testing.proxies import LAYOUTS, PROXIES, Site, behind
+from trainshed.testing.proxies import LAYOUTS, PROXIES, Site, behind, program
 
 DOCS = Path(__file__).parents[3] / "docs" / "proxies"
 
@@ -23,7 +22,7 @@ _SITES = [
 @pytest.fixture(scope="session", params=_SITES)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     layout, proxy = request.param
-    if shutil.which(proxy) is None:
+    if program(proxy) is None:
         assert "TRAINSHED_PROXIES" not in os.environ, f"{proxy} is not installed"
         pytest.skip(f"{proxy} is not installed; `./bootstrap test` installs it")
     with behind(layout, proxy, docs=DOCS, folder=tmp_path_factory.mktemp(f"{layout}-{proxy}")) as found:

@@ -1,5 +1,6 @@
 """Who calls: only proxies that are trusted are believed, and only what they themselves wrote."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -99,3 +100,15 @@ def test_a_prefix_that_is_none(said: str) -> None:
 )
 def test_the_scheme(said: str, scheme: str) -> None:
     assert origin(x_forwarded_proto=said).scheme == scheme
+
+
+def test_the_log_tells_once_of_a_proxy_that_nobody_named(caplog: pytest.LogCaptureFixture) -> None:
+    forwarded = Forwarded(())
+    with caplog.at_level(logging.INFO):
+        for number in range(1000):
+            forwarded.origin({"REMOTE_ADDR": f"192.0.2.{number % 50}", "HTTP_X_FORWARDED_FOR": "1.2.3.4"})
+            forwarded.origin({"REMOTE_ADDR": "198.51.100.1"})
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 20
+    assert "192.0.2.0" in said[0]
+    assert "proxies.trusted" in said[0]

@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import time
@@ -72,6 +73,11 @@ class Site:
         return found
 
 
+def program(proxy: str) -> str | None:
+    """Where the proxy is installed: Debian has it where the PATH of most people does not lead."""
+    return shutil.which(proxy, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin")))
+
+
 @contextmanager
 def behind(layout: str, proxy: str, *, docs: Path, folder: Path) -> Iterator[Site]:
     """A server and a proxy until the end of the block. docs: the folder of the files; folder: an empty one."""
@@ -87,7 +93,7 @@ def behind(layout: str, proxy: str, *, docs: Path, folder: Path) -> Iterator[Sit
     server.start()
     try:
         text = _here((docs / layout / PROXIES[proxy]).read_text(), public, server, certificate)
-        with _running(_COMMANDS[proxy](folder, text)):
+        with _running([program(proxy) or proxy, *_ARGUMENTS[proxy](folder, text)]):
             client = {
                 **server.environment(),
                 **_told(server),
@@ -135,15 +141,15 @@ def _nginx(folder: Path, text: str) -> list[str]:
         f"{user}daemon off; master_process off; pid {own}/pid; error_log {own}/error.log;\n"
         f"events {{}}\nhttp {{ access_log off; {temporary}\n{text}\n}}\n"
     )
-    return ["nginx", "-c", str(own / "nginx.conf"), "-e", str(own / "error.log")]
+    return ["-c", str(own / "nginx.conf"), "-e", str(own / "error.log")]
 
 
 def _haproxy(folder: Path, text: str) -> list[str]:
     (folder / "haproxy.cfg").write_text(f"global\n    maxconn 256\n\n{text}")
-    return ["haproxy", "-db", "-q", "-f", str(folder / "haproxy.cfg")]
+    return ["-db", "-q", "-f", str(folder / "haproxy.cfg")]
 
 
-_COMMANDS = {"nginx": _nginx, "haproxy": _haproxy}
+_ARGUMENTS = {"nginx": _nginx, "haproxy": _haproxy}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A header is believed only from a peer that is one of them, and of a list only th
 not an address, a host or a scheme is as good as not said.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -14,6 +15,7 @@ from trainshed.services.addresses import PREFIX, Network, Origin, split_host
 
 _LONGEST = 64  # characters of an address with its port
 _REMEMBERED = 1024  # addresses: the same ones come again and again, and reading one takes longer than all the rest here
+_TOLD = 20  # strangers of whom the log tells
 _MOST = 32  # proxies in a row that are looked at
 # What proxies say.
 SAID = (
@@ -29,6 +31,8 @@ _V6_PORT = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](:[0-9_]{1,6})?\Z")
 
 Address = IPv4Address | IPv6Address
 
+log = logging.getLogger(__name__)
+
 
 class Forwarded:
     """Reads and removes what proxies say. proxies: those that are believed. header: in which form they say it."""
@@ -37,6 +41,7 @@ class Forwarded:
         self, proxies: Sequence[Network] = (), *, header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     ) -> None:
         self._proxies = tuple(proxies)
+        self._told: set[str] = set()
         self._trusts = lru_cache(_REMEMBERED)(self._is_one)
         self._header = header
 
@@ -45,9 +50,18 @@ class Forwarded:
         said = {name: environ.pop(name) for name in SAID if name in environ}
         peer = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")  # IPv4 on a socket for both
         near = Origin(peer, environ.get("wsgi.url_scheme", "http"), environ.get("HTTP_HOST", ""))
-        if not said or not self._trusts(_address(peer)):
+        if not said:
+            return near
+        if not self._trusts(_address(peer)):
+            self._tell(peer)
             return near
         return self._rfc7239(near, said) if self._header == "forwarded" else self._x_forwarded(near, said)
+
+    def _tell(self, peer: str) -> None:
+        """Once of each: whoever set up a proxy and forgot this sees one caller for all."""
+        if peer not in self._told and len(self._told) < _TOLD:
+            self._told.add(peer)
+            log.info("what %s says of who calls is not believed; if it is your proxy, name it in proxies.trusted", peer)
 
     def _x_forwarded(self, near: Origin, said: dict[str, str]) -> Origin:
         hops = said.get("HTTP_X_FORWARDED_FOR", "").split(",")[-_MOST:]
