@@ -139,6 +139,7 @@ def test_all_listeners_answer_and_end_when_they_are_told(server: LiveServer) -> 
 
 def test_a_server_is_set_up_by_files_and_variables(tmp_path: Path) -> None:
     (tmp_path / "services.conf").write_text("tasks { multi_task_histogram_limit: 5, non_responsive_watchdog.x: 1 }")
+    (tmp_path / "trainshed.conf").write_text("logs.form: json")
     variable = {"CLEARML__SERVICES__TASKS__MULTI_TASK_HISTOGRAM_LIMIT": "1"}
     server = LiveServer(tmp_path / "data", CLEARML_CONFIG_DIR=str(tmp_path), **variable)
     try:
@@ -149,7 +150,10 @@ def test_a_server_is_set_up_by_files_and_variables(tmp_path: Path) -> None:
         assert "at most 1 tasks" in refusal.value.read().decode()
     finally:
         server.stop(signal.SIGKILL)
-    assert "services.tasks.non_responsive_watchdog.x: no such key" in server.log()
+    (said,) = [json.loads(line) for line in server.log().splitlines() if "no such key" in line]
+    assert "services.tasks.non_responsive_watchdog.x" in json.dumps(said), (
+        "and it is said in the form that is asked for"
+    )
 
 
 def test_no_thread_takes_the_signal_away_from_the_one_that_waits_for_it(server: LiveServer) -> None:

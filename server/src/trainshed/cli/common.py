@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import IntEnum
@@ -19,7 +19,7 @@ from trainshed.services.addresses import Urls
 from trainshed.services.retention import FOREVER, Keep
 from trainshed.settings import Settings
 from trainshed.settings.keys import BY_PATH
-from trainshed.settings.loading import Level, default_of, load
+from trainshed.settings.loading import Finding, Level, default_of, load
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +78,23 @@ def add_setting(parser: argparse.ArgumentParser, flag: str, path: str, metavar: 
 
 
 def configured(options: argparse.Namespace | None = None) -> Settings:
-    """What files, variables and the flags of add_setting say. Mistakes are logged; errors are refused."""
+    """What files, variables and the flags of add_setting say; errors are refused."""
+    return configuration(options)[0]
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Log what may be a mistake."""
+    for finding in findings:
+        log.log(logging.WARNING if finding.level is Level.WARNING else logging.INFO, "%s", finding)
+
+
+def configuration(options: argparse.Namespace | None = None) -> tuple[Settings, tuple[Finding, ...]]:
+    """As configured, with what is worth telling people."""
     flags = {}
     for path, given in vars(options).items() if options else ():
         if path in BY_PATH:  # a flag that may be repeated gives a list
             flags[path] = given if isinstance(given, tuple) else (given[0][0], [value for _, value in given])
     loaded = load(os.environ, flags)
-    for finding in loaded.findings:
-        if finding.level is not Level.ERROR:
-            log.log(logging.WARNING if finding.level is Level.WARNING else logging.INFO, "%s", finding)
     if loaded.settings is None:
         wrong = [str(finding) for finding in loaded.findings if finding.level is Level.ERROR]
         raise Refusal(
@@ -94,7 +102,7 @@ def configured(options: argparse.Namespace | None = None) -> Settings:
             f"the configuration has {'an error' if len(wrong) == 1 else f'{len(wrong)} errors'}: {'; '.join(wrong)}",
             "correct it: `trainshed config check` looks at it again",
         )
-    return loaded.settings
+    return loaded.settings, loaded.findings
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trainshed import bootstrap
-from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configured, snippet, store, understood
+from trainshed.cli.common import Commands, Exit, Refusal, add_setting, configuration, snippet, store, tell, understood
 from trainshed.cli.retention import add_keep
 from trainshed.domain.identity import Identity
 from trainshed.services import logs
@@ -57,7 +57,7 @@ def _listeners(text: str) -> tuple[str, list[str]]:
 
 
 def _serve(options: argparse.Namespace) -> Exit:
-    settings = configured(options)
+    settings, findings = configuration(options)
     ports = settings.running
     try:
         logs.install(settings.logs)
@@ -67,6 +67,7 @@ def _serve(options: argparse.Namespace) -> Exit:
             f"cannot write the log to {settings.logs.file}: {error.strerror}",
             "make it writable, or change logging.handlers.text_file.filename",
         ) from error
+    tell(findings)
     _check_ports(settings)
     advertised = bootstrap.advertised(settings)
     credentials = settings.data_dir / "secrets" / "first-credentials"
