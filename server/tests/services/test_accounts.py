@@ -9,6 +9,7 @@ from typing import Any
 import bcrypt
 import pytest
 
+from trainshed.adapters.memory.cache import MemoryCache
 from trainshed.bootstrap import Engines, build_services
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import FIRST_ADMIN, ROOT, Identity, Role
@@ -479,3 +480,20 @@ def test_access_keys_are_not_counted(memory: Engines) -> None:
     for _ in range(3 * LIMITS.per_account):
         assert fault(services.accounts.by_credentials, keys.access_key, OTHER) is Fault.INVALID_CREDENTIALS
     assert services.accounts.by_credentials(keys.access_key, keys.secret_key)
+
+
+def test_attempts_that_are_refused_leave_nothing_behind(memory: Engines) -> None:
+    """A hostile address cannot fill what is kept of attempts, whatever names it makes up."""
+    kept: list[str] = []
+
+    class Watched(MemoryCache):
+        def add(self, key: str, value: bytes, ttl: float) -> bool:
+            added = super().add(key, value, ttl)
+            kept.extend([key] * added)
+            return added
+
+    services = started(replace(memory, cache=Watched(memory.clock)))
+    for number in range(10 * LIMITS.per_address):
+        wrong(services, f"made up {number}", THERE, 1)
+    assert len(kept) == 2 * LIMITS.per_address
+    assert all(len(key) < 100 for key in kept)
