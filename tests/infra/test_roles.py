@@ -9,6 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped] # its stubs would be a package for one test
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from trainshed import cli
 from trainshed_provision.assertions.hardening import SYSCTLS
 from trainshed_provision.bake.converge import SKIPPED
 from trainshed_provision.bake.disk import LABEL
@@ -102,6 +103,9 @@ def test_the_server_writes_below_the_mount_and_runs_the_current_version() -> Non
     assert server["ExecStart"] == (
         "/opt/trainshed/current/bin/trainshed serve --host 0.0.0.0 --data-dir /var/lib/trainshed/data"
     )
+    flags = vars(cli._parser().parse_args(server["ExecStart"].split()[1:]))  # those that the command has
+    assert flags["trainshed.data_dir"][1] == "/var/lib/trainshed/data"
+    assert flags["apiserver.listen.ip"][1] == "0.0.0.0"
     assert server["StateDirectory"] == "trainshed/data"
     assert server["User"] == "trainshed"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trainshed.settings import Settings, hocon
 from trainshed.settings.loading import Finding, Level, Loaded, load, merged
-from trainshed.settings.sources import Raw, leaves
+from trainshed.settings.sources import FOLDERS, Raw, leaves
 
 THRESHOLD = "services.tasks.non_responsive_tasks_watchdog.threshold_sec"
 VARIABLE = "CLEARML__SERVICES__TASKS__NON_RESPONSIVE_TASKS_WATCHDOG__THRESHOLD_SEC"
@@ -70,6 +70,23 @@ def test_a_later_folder_wins_and_variables_win_over_files(tmp_path: Path) -> Non
     assert above.settings is not None
     assert above.settings.silence_seconds == 5
     assert above.shown[THRESHOLD].origin == "--watchdog-threshold"
+
+
+def test_the_usual_folders_are_read_when_they_are_there(tmp_path: Path) -> None:
+    old, new = folder(tmp_path / "old", apiserver="listen { port: 1, ip: a }"), str(tmp_path / "new")
+    found = load({}, folders=[old, new])
+    assert found.settings is not None
+    assert (found.settings.ports["api"], found.findings) == (1, ())
+    folder(tmp_path / "new", apiserver="listen.port: 2")
+    found = load({}, folders=[old, new])
+    assert found.settings is not None
+    assert (found.settings.ports["api"], found.settings.host) == (2, "a")
+    assert FOLDERS[-1] == "/opt/clearml/config"
+
+
+def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "apiserver.conf").mkdir()
+    assert "it cannot be read: Is a directory" in only(loaded(str(tmp_path))).text
 
 
 def test_the_old_name_of_a_variable_counts_below_the_new_one() -> None:
