@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from trainshed.testing.proxies import LAYOUTS, PROXIES, Site, behind, program
+from trainshed.testing.proxies import PROXIES, Site, behind, program
 
 DOCS = Path(__file__).parents[3] / "docs" / "proxies"
 
 
 # One process has all tests of a site: each would start one of its own.
 _SITES = [
-    pytest.param((layout, proxy), id=f"{layout}-{proxy}", marks=pytest.mark.xdist_group(f"{layout}-{proxy}"))
-    for layout in LAYOUTS
-    for proxy in PROXIES
+    pytest.param((layout.name, proxy), id=f"{layout.name}-{proxy}", marks=pytest.mark.xdist_group(f"{layout}-{proxy}"))
+    for layout in sorted(DOCS.iterdir())
+    for proxy, file in PROXIES.items()
+    if (layout / file).exists()
 ]
 
 

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 from trainshed.adapters.system.certificate import self_signed
 from trainshed.testing.live import LISTENERS, READY_SECONDS, LiveServer, free_ports
 
-LAYOUTS = ("labels", "path", "ports")
 PROXIES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}
 DOMAIN = "shed.example.com"
 _PUBLIC = (80, 443, 8080, 8008, 8081)  # ports on which the files have the proxy
@@ -85,8 +84,9 @@ def behind(layout: str, proxy: str, *, docs: Path, folder: Path) -> Iterator[Sit
     configuration, certificate = folder / "config", folder / "certificate"
     for each in (configuration, certificate):
         each.mkdir()
-    said = (docs / layout / "trainshed.conf").read_text()
-    (configuration / "trainshed.conf").write_text(_ports_in_urls(said, public))
+    for said in (docs / layout).glob("*.conf"):
+        if said.name not in PROXIES.values():
+            (configuration / said.name).write_text(_ports_in_urls(said.read_text(), public))
     (folder / "sitecustomize.py").write_text(_RESOLVER)
     trusted = _certificate(certificate)
     server = LiveServer(folder / "data", CLEARML_CONFIG_DIR=str(configuration))
