@@ -182,6 +182,24 @@ def test_the_variables_of_the_client_are_none_of_ours() -> None:
     assert not loaded(CLEARML__SDK__DEVELOPMENT__X="1", CLEARML__AGENT__WORKER_ID="2").findings
 
 
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("*", ("*",)),
+        ('"*"', ("*",)),
+        ("https://a.example.com", ("https://a.example.com",)),
+        ('["https://a.example.com", "b"]', ("https://a.example.com", "b")),
+        ('[ "https://a.example.com"', None),
+        ("[a, b]", ("a", "b")),
+        ("[]", ()),
+        ("null", ()),
+    ],
+)
+def test_a_list_of_texts_in_a_variable(text: str, origins: tuple[str, ...] | None) -> None:
+    found = loaded(CLEARML__APISERVER__CORS__ORIGINS=text).settings
+    assert (found.accounts.cors.origins if found else None) == origins
+
+
 @pytest.mark.parametrize("text", ['{"port": 9000}', "{port: 9000}", '{"port": "9000"}'])
 def test_a_branch_in_a_variable(text: str) -> None:
     found = settings(CLEARML__APISERVER__LISTEN=text)

@@ -27,7 +27,7 @@ MASK = "***"
 class Form:
     """words: what is expected. read: makes the value of Settings; raises ValueError when it is not what is expected.
 
-    text: a variable's value is the text as it stands, whatever JSON would make of it.
+    text: a variable's value is the text as it stands, whatever JSON would make of it. listed: unless it begins as a list.
     shown: the value as the configuration would say it, without secrets. private: a part of it is a secret, so that no
     value is repeated to say that it is wrong.
     """
@@ -35,6 +35,7 @@ class Form:
     words: str
     read: Callable[[object], Any]
     text: bool = False
+    listed: bool = False
     shown: Callable[[Any], Any] = lambda value: value
     private: bool = False
 
@@ -139,7 +140,13 @@ def many(form: Form) -> Form:
             return ()
         return tuple(form.read(one) for one in (value if isinstance(value, list) else [value]))
 
-    return Form(f"a list, each {form.words}", read, shown=lambda value: [form.shown(one) for one in value])
+    return Form(
+        f"a list, each {form.words}",
+        read,
+        text=form.text,
+        listed=True,
+        shown=lambda value: [form.shown(one) for one in value],
+    )
 
 
 def records(kind: type, forms: Mapping[str, Form], *, secret: frozenset[str] = frozenset()) -> Form:

@@ -121,7 +121,8 @@ def _parsed(path: str, text: str, origin: str) -> Found:
         value = json.loads(text)
     except ValueError:
         value = text
-    if key and key.form.text:
+    is_list = bool(key and key.form.listed and (value is None or text.lstrip().startswith("[")))
+    if key and key.form.text and not is_list:
         yield Raw(path, value if isinstance(value, str) else text, origin)
         return
     if value is text and not text.isalnum() and (key or text.lstrip().startswith("{")):
