@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,11 +14,13 @@ import msgspec
 import pytest
 from werkzeug.test import TestResponse
 
+from trainshed import bootstrap
 from trainshed.bootstrap import Engines, build_apps, build_services
 from trainshed.cli import _parser
 from trainshed.domain.errors import StoreError
 from trainshed.domain.identity import Role
 from trainshed.services.accounts.policy import Cors
+from trainshed.settings import Settings
 from trainshed.testing.api import QUICK, TOKEN_SECRET, CallFailed, memory_engines, serve, sqlite_engines
 from trainshed.testing.calls import PASSWORD, Calls
 from trainshed.transport.replies import REPLIES, File
@@ -61,6 +64,32 @@ def test_no_secret_that_is_only_compared_is_at_rest(tmp_path: Path, caplog: pyte
         assert secret.encode() not in open_files, secret
         assert secret.encode() not in closed, secret
         assert secret not in caplog.text, secret
+
+
+def test_what_is_stored_is_its_owners_alone(tmp_path: Path) -> None:
+    """Whatever the mask of who starts it allows; there are no temporary files elsewhere."""
+    data, former = tmp_path / "data", os.umask(0)
+    try:
+        settings = Settings(data_dir=data, durable=False)
+        engines = bootstrap.open_engines(settings)
+        services = bootstrap.build_services(engines, token_secret=bootstrap.secret(data, "token"))
+        services.accounts.ensure_admin()
+        engines.blobs.put("a/b/c", [b"x"])
+        open_to_others = [
+            (str(path.relative_to(data)), oct(path.stat().st_mode))
+            for path in [data, *data.rglob("*")]
+            if path.stat().st_mode & 0o077
+            and not any(above.stat().st_mode & 0o077 == 0 for above in within(path, data))
+        ]
+        engines.close()
+    finally:
+        os.umask(former)
+    assert open_to_others == []
+
+
+def within(path: Path, root: Path) -> list[Path]:
+    """The folders that one must pass to reach it."""
+    return [above for above in path.parents if above.is_relative_to(root)]
 
 
 # errors
