@@ -45,6 +45,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     engines.close()
 
 
+def test_what_asks_nobody_who_it_is() -> None:
+    assert ENDPOINTS.keys() - KNOWN == {
+        *("debug.ping", "server.info"),
+        # What a page of login needs.
+        *("accounts.get_modes", "accounts.login", "accounts.login_by_name", "accounts.redeem"),
+        *("auth.fixed_users_mode", "login.supported_modes", "login.logout"),
+    }
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_each_role_is_let_in_or_not(world: World, name: str) -> None:
     entry = KNOWN[name]
