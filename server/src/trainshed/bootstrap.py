@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from trainshed.adapters.sqlite.events.schema import MIGRATIONS as EVENT_MIGRATIO
 from trainshed.adapters.sqlite.events.store import SqliteEvents
 from trainshed.adapters.sqlite.snapshots import SqliteSource, check_schema, check_whole, latest_of
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
-from trainshed.adapters.system.certificate import own_certificate
+from trainshed.adapters.system.certificate import left, own_certificate
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.domain import dates
 from trainshed.domain.errors import Fault, StoreError, StoreFull
@@ -637,6 +638,14 @@ def advertised(settings: Settings) -> Advertised:
         ports=settings.ports,
         scheme="https" if settings.tls.on else "http",
     )
+
+
+def certificate_left(settings: Settings) -> timedelta:
+    """How long the certificate that is in force still holds. Raises OSError, ValueError for one that cannot be served with."""
+    found = certificate(settings, advertised(settings))
+    if found is None:
+        raise ValueError("no TLS is served")
+    return left(found.files()[0], now=SystemClock().now())
 
 
 def certificate(settings: Settings, advertised: Advertised) -> Certificate | None:

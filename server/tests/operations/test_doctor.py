@@ -5,9 +5,11 @@ import os
 import shutil
 import socket
 import sqlite3
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from trainshed import bootstrap, cli
+from trainshed.adapters.system.certificate import self_signed
 from trainshed.cli import doctor
 from trainshed.cli.common import Exit
 from trainshed.settings import Settings
@@ -88,8 +91,10 @@ def hang_up(server: socket.socket) -> None:
     connection.close()
 
 
-@pytest.fixture
-def ours(ports: dict[str, int]) -> Iterator[None]:
+@contextmanager
+def ours(port: int, certificate: Path | None = None) -> Iterator[None]:
+    """What answers as a server of ours does."""
+
     class Reply(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(503)
@@ -99,15 +104,45 @@ def ours(ports: dict[str, int]) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", ports["api"]), Reply) as server:
+    with HTTPServer(("127.0.0.1", port), Reply) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         yield
         server.shutdown()
 
 
-@pytest.mark.usefixtures("ours")
-def test_a_port_that_a_server_of_ours_has(look: Look) -> None:
-    assert look() == {}
+def test_a_port_that_a_server_of_ours_has(look: Look, ports: dict[str, int]) -> None:
+    with ours(ports["api"]):
+        assert look() == {}
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "text"),
+    [(400, "ok", ""), (7, "warning", "it ends in 6 days"), (-1, "problem", "it has ended")],
+)
+def test_a_certificate(look: Look, tmp_path: Path, days: int, verdict: str, text: str) -> None:
+    area = f"certificate {tmp_path}/c.pem"
+    made = self_signed(["shed.example"], now=datetime.now(UTC) - timedelta(days=2), days=days + 2)
+    for name, content in zip(("c.pem", "k.pem"), made, strict=True):
+        (tmp_path / name).write_bytes(content)
+    with (tmp_path / "conf" / "trainshed.conf").open("a") as conf:
+        conf.write(f'\ntls {{ certificate: "{tmp_path}/c.pem", key: "{tmp_path}/k.pem" }}')
+    found = look().get(area, {"verdict": "ok", "text": ""})
+    assert (found["verdict"], found["text"]) == (verdict, text)
+    (tmp_path / "k.pem").write_bytes(self_signed(["shed.example"], now=datetime.now(UTC), days=1)[1])
+    assert look()[area]["verdict"] == "problem"
+
+
+def test_a_port_that_a_server_of_ours_has_by_tls(look: Look, ports: dict[str, int], tmp_path: Path) -> None:
+    with (tmp_path / "conf" / "trainshed.conf").open("a") as conf:
+        conf.write("\ntls.own: true")
+    made = self_signed(["localhost"], now=datetime.now(UTC), days=1)
+    (tmp_path / "both.pem").write_bytes(b"".join(made))
+    with ours(ports["api"], tmp_path / "both.pem"):
+        assert look() == {}
 
 
 def test_a_configuration_with_mistakes(look: Look, tmp_path: Path) -> None:

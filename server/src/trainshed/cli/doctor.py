@@ -4,17 +4,19 @@ It changes nothing but a small file of its own, and may run beside a server, bef
 """
 
 import argparse
+import http.client
 import json
 import os
 import resource
+import ssl
 import stat
 import statistics
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -37,6 +39,7 @@ _AHEAD = 60.0  # seconds that documents may be ahead of the clock: of two machin
 _EARLIEST = 1_767_225_600  # 2026: this release is younger
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "lustre")
 _ASK_SECONDS = 5.0
+_SOON = timedelta(days=14)  # a certificate that renews itself has done so by then
 
 
 class Verdict(StrEnum):
@@ -90,6 +93,7 @@ def _all(data_dir: Path | None, *, quick: bool) -> Findings:
     yield from _configuration(loaded.findings)
     if loaded.settings:
         yield from _ports(loaded.settings)
+        yield from _certificate(loaded.settings)
     yield from _limits()
     yield from _memory()
     data = data_dir or (loaded.settings.data_dir if loaded.settings else None)
@@ -125,7 +129,7 @@ def _ports(settings: Settings) -> Findings:
             check_free(settings.host, port)
             yield Finding(Verdict.OK, area, "it is free")
         except PortInUseError:
-            if _answers(settings.host, port):
+            if _answers(settings, port):
                 yield Finding(Verdict.OK, area, "a server answers there")
             else:
                 yield Finding(
@@ -143,16 +147,42 @@ def _ports(settings: Settings) -> Findings:
             )
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(settings: Settings, port: int) -> bool:
     """Whether it is one of ours, also one in maintenance."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - only compared
+    connection = http.client.HTTPConnection(shown, port, timeout=_ASK_SECONDS)
+    if settings.tls.on:
+        anybody = ssl.SSLContext(
+            ssl.PROTOCOL_TLS_CLIENT
+        )  # nothing is told, and its certificate has other names than this
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(shown, port, timeout=_ASK_SECONDS, context=anybody)
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=_ASK_SECONDS) as reply:
-            return "X-Request-Id" in reply.headers
-    except urllib.error.HTTPError as error:
-        return "X-Request-Id" in error.headers
-    except (OSError, ValueError):
+        with closing(connection):
+            connection.request("GET", "/health")
+            return "X-Request-Id" in connection.getresponse().headers
+    except (OSError, http.client.HTTPException):
         return False
+
+
+def _certificate(settings: Settings) -> Findings:
+    if settings.tls.certificate is None:  # the server sees to its own
+        return
+    remedy = "renew it; a running server takes it within a minute"
+    area = f"certificate {settings.tls.certificate}"
+    try:
+        left = bootstrap.certificate_left(settings)
+    except (OSError, ValueError) as error:
+        yield Finding(
+            Verdict.PROBLEM, area, f"TLS cannot be served with it: {error}", "name files in PEM that belong together"
+        )
+        return
+    if left < timedelta(0):
+        yield Finding(Verdict.PROBLEM, area, "it has ended", remedy)
+    elif left < _SOON:
+        yield Finding(Verdict.WARNING, area, f"it ends in {left.days} days", remedy)
+    else:
+        yield Finding(Verdict.OK, area, f"it ends in {left.days} days")
 
 
 def _limits() -> Findings:

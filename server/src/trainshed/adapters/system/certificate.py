@@ -33,6 +33,11 @@ def own_certificate(folder: Path, names: Iterable[str], *, now: datetime) -> tup
     return certificate, key
 
 
+def left(certificate: Path, *, now: datetime) -> timedelta:
+    """How long it still holds. Raises OSError, ValueError."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc - now
+
+
 def self_signed(names: Iterable[str], *, now: datetime, days: int) -> tuple[bytes, bytes]:
     """A certificate for these names and its key, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
