@@ -154,11 +154,16 @@ def _open_blobs(settings: Settings) -> Blobs:
     return S3Blobs(bucket=place.bucket, prefix=place.prefix, endpoint=place.endpoint, region=place.region)
 
 
-def backup_sources(data_dir: Path, scratch: Path) -> backup.Sources:
-    """What a backup of the embedded engines consists of. scratch: a folder with room for a copy of the largest database."""
+def backup_sources(settings: Settings, scratch: Path) -> backup.Sources:
+    """What a backup of the embedded engines consists of; files in a bucket are not of it.
+
+    scratch: a folder with room for a copy of the largest database.
+    """
+    data, place = settings.data_dir, settings.files_place
+    folders = {"secrets": data / "secrets", **({} if place.bucket else {"files": place.folder or data / "files"})}
     return backup.Sources(
-        folders=[FolderSource(data_dir / name, name) for name in ("files", "secrets")],
-        databases=[SqliteSource(data_dir / name, scratch) for name in DATABASES],
+        folders=[FolderSource(folder, name) for name, folder in folders.items()],
+        databases=[SqliteSource(data / name, scratch) for name in DATABASES],
     )
 
 

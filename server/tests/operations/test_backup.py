@@ -176,6 +176,20 @@ def test_a_folder_that_is_not_empty(data: Path, tmp_path: Path, run: Callable[..
     assert not (data / "mine").exists()
 
 
+def test_files_in_another_folder(
+    data: Path, tmp_path: Path, run: Callable[..., Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "files").rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("CLEARML__TRAINSHED__FILES__FOLDER", str(tmp_path / "elsewhere"))
+    run("backup", tmp_path / "b.tar", f"--data-dir={data}")
+    said = run("restore", tmp_path / "b.tar", f"--data-dir={tmp_path / 'new'}")
+    assert str(tmp_path / "elsewhere") in said["to be moved"]
+    assert (tmp_path / "new" / "files" / "p" / "model.bin").read_bytes() == BIG
+    monkeypatch.setenv("CLEARML__TRAINSHED__FILES__FOLDER", "")
+    monkeypatch.setenv("CLEARML__TRAINSHED__FILES__S3__BUCKET", "weights")
+    assert "weights" in run("backup", tmp_path / "c.tar", f"--data-dir={data}")["not in it"]
+
+
 def test_what_is_refused(data: Path, tmp_path: Path, run: Callable[..., Json]) -> None:
     run("backup", tmp_path / "b", f"--data-dir={tmp_path}", code=Exit.MISSING)
     run("backup", data / "backups", f"--data-dir={data}", code=Exit.USAGE)
@@ -190,7 +204,7 @@ def test_what_is_refused(data: Path, tmp_path: Path, run: Callable[..., Json]) -
 
 
 def create(data: Path, vault: FolderVault, scratch: Path, tell: backup.Tell = backup.silent) -> backup.Backup:
-    sources = bootstrap.backup_sources(data, scratch)
+    sources = bootstrap.backup_sources(Settings(data_dir=data), scratch)
     return backup.create(sources, vault, clock=bootstrap.system_clock(), product="0", tell=tell)
 
 

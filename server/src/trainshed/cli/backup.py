@@ -6,15 +6,17 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trainshed import bootstrap
-from trainshed.cli.common import Commands, Exit, Refusal, add_data_dir, become_owner, ran_in
+from trainshed.cli.common import Commands, Exit, Refusal, add_data_dir, become_owner, configured, ran_in
 from trainshed.cli.progress import Progress, amount
 from trainshed.domain.errors import NotFound, StoreError, StoreFull
 from trainshed.ports.backups import Damaged, Vault
 from trainshed.services import backup
+from trainshed.settings import Settings
 from trainshed.transport import version
 
 _PLACE = "a folder that keeps many backups, or a file ending in .tar that keeps one"
@@ -90,6 +92,7 @@ def _opened(place: Path) -> Vault:
 
 def _backup(options: argparse.Namespace) -> Exit:
     ran_in(options.data_dir)
+    settings = replace(configured(), data_dir=options.data_dir)
     place: Path = options.place.absolute()
     if place.is_relative_to(options.data_dir.absolute()):
         raise Refusal(Exit.USAGE, f"{place} is in the data folder itself", "keep backups on another disk")
@@ -97,19 +100,20 @@ def _backup(options: argparse.Namespace) -> Exit:
         if place.suffix == ".tar":
             if place.exists():
                 raise FileExistsError
-            made = _to_archive(options.data_dir, place)
+            made = _to_archive(settings, place)
         else:
-            made = _to_folder(options.data_dir, place, options.keep)
-    _say(options, made)
+            made = _to_folder(settings, place, options.keep)
+    bucket = settings.files_place.bucket
+    _say(options, made, **({"not in it": f"the files in the bucket {bucket}"} if bucket else {}))
     return Exit.OK
 
 
-def _to_archive(data_dir: Path, place: Path) -> backup.Backup:
-    become_owner(data_dir)
+def _to_archive(settings: Settings, place: Path) -> backup.Backup:
+    become_owner(settings.data_dir)
     vault = bootstrap.backup_archive_writer(place)
     with vault.writing() as scratch, Progress() as progress:
         return backup.create(
-            bootstrap.backup_sources(data_dir, scratch),
+            bootstrap.backup_sources(settings, scratch),
             vault,
             clock=bootstrap.system_clock(),
             product=version.product(),
@@ -117,20 +121,20 @@ def _to_archive(data_dir: Path, place: Path) -> backup.Backup:
         )
 
 
-def _to_folder(data_dir: Path, place: Path, keep: int | None) -> backup.Backup:
+def _to_folder(settings: Settings, place: Path, keep: int | None) -> backup.Backup:
     if not place.exists():  # by root, perhaps, but of the user who writes it from here on
         place.mkdir(mode=0o700, parents=True)
-        owner = data_dir.stat()
+        owner = settings.data_dir.stat()
         if os.geteuid() == 0:
             os.chown(place, owner.st_uid, owner.st_gid)
-    become_owner(data_dir)
+    become_owner(settings.data_dir)
     vault = bootstrap.backup_folder(place)
     with vault.writing() as scratch:
         there = [backup.read(vault, name) for name in vault.names()]
         vault.trust(backup.used(there))
         with Progress() as progress:
             made = backup.create(
-                bootstrap.backup_sources(data_dir, scratch),
+                bootstrap.backup_sources(settings, scratch),
                 vault,
                 clock=bootstrap.system_clock(),
                 product=version.product(),
@@ -204,7 +208,11 @@ def _restore(options: argparse.Namespace) -> Exit:
                 target.abort()
                 raise
             target.finish(aside=aside)
-    _say(options, found, **({"replaced": str(data_dir / aside)} if aside else {}))
+    more = {"replaced": str(data_dir / aside)} if aside else {}
+    elsewhere = configured().files_place.folder
+    if elsewhere is not None:
+        more["to be moved"] = f"{data_dir / 'files'}, as trainshed.files.folder says {elsewhere}"
+    _say(options, found, **more)
     return Exit.OK
 
 
@@ -224,5 +232,5 @@ def _say(options: argparse.Namespace, found: backup.Backup, **more: str) -> None
         print(json.dumps(summary))
         return
     print(f"backup {found.name}: {len(found.entries)} files, {amount(found.size)}, as of {found.header.moment}")
-    if "replaced" in more:
-        print(f"what was there before: {more['replaced']}")
+    for what, text in more.items():
+        print(f"{what}: {text}")
