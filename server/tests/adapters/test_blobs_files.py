@@ -9,7 +9,7 @@ import pytest
 
 from trainshed.adapters.files.blobs import FileBlobs
 from trainshed.domain.errors import InvalidKey, NotFound, StoreError, StoreFull
-from trainshed.ports.blobs import Blobs
+from trainshed.ports.blobs import Blobs, Upload
 from trainshed.testing.blobs_conformance import BlobsConformance, content
 
 _INCOMING = ".trainshed-incoming"
@@ -163,3 +163,61 @@ def test_a_second_delete_removes_the_folders_that_a_killed_one_left(tmp_path: Pa
     with pytest.raises(NotFound):
         blobs.delete("a/b/c/file")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_part_on_a_full_disk_is_refused_and_what_came_before_stays(
+    blobs: FileBlobs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = Upload(key="a", size=4, name="")
+    blobs.append(upload, 0, [b"12"])
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(StoreFull):
+            blobs.append(upload, 2, [b"3"])
+    new = FileBlobs(root.parent / "new")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "mkdir", full)
+        with pytest.raises(StoreFull):
+            new.append(upload, 0, [b"1"])
+    with pytest.raises(StoreFull):
+        FileBlobs(root, reserve=2**62).append(upload, 2, [b"3"])
+    assert blobs.held(upload) == 2
+    blobs.append(upload, 2, [b"34"])
+    blobs.finish(upload)
+    assert content(blobs, "a") == b"1234"
+
+
+def test_an_upload_is_read_by_its_owner_alone_and_follows_no_link(blobs: FileBlobs, root: Path, tmp_path: Path) -> None:
+    upload = Upload(key="a", size=4, name="")
+    blobs.append(upload, 0, [b"12"])
+    (part,) = (root / ".trainshed-uploads").iterdir()
+    assert part.stat().st_mode & 0o777 == 0o600
+    assert part.parent.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "outside").write_bytes(b"12")
+    part.unlink()
+    part.symlink_to(tmp_path / "outside")
+    with pytest.raises(StoreError):
+        blobs.append(upload, 2, [b"34"])
+    assert (tmp_path / "outside").read_bytes() == b"12"
+
+
+def test_a_part_survives_its_process_and_frees_its_lock(root: Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from trainshed.adapters.files.blobs import FileBlobs\n"
+        "from trainshed.ports.blobs import Upload\n"
+        "def content():\n"
+        "    yield b'half'\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "FileBlobs(pathlib.Path(sys.argv[1])).append(Upload(key='a', size=8, name=''), 0, content())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, root], check=False).returncode == -signal.SIGKILL
+    blobs, upload = FileBlobs(root), Upload(key="a", size=8, name="")
+    assert blobs.held(upload) == 4
+    blobs.append(upload, 4, [b"half"])
+    blobs.finish(upload)
+    assert content(blobs, "a") == b"halfhalf"

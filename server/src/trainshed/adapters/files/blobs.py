@@ -103,7 +103,7 @@ class FileBlobs:
         return self._uploads.held(upload)
 
     def append(self, upload: Upload, start: int, content: Iterable[bytes]) -> int:
-        with folder(self._root, []) as root:
+        with _translated(upload.key), folder(self._root, []) as root:
             self._check_reserve(root, upload.size - start)
         return self._uploads.append(upload, start, content, self._append)
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -30,15 +30,16 @@ class Uploads:
         self._root = root
 
     def held(self, upload: Upload) -> int:
-        with errors_of(upload.key), self._folder() as parts:
+        with errors_of(upload.key):
             try:
-                return os.stat(_name(upload), dir_fd=parts, follow_symlinks=False).st_size
+                with folder(self._root, [_FOLDER]) as parts:
+                    return os.stat(_name(upload), dir_fd=parts, follow_symlinks=False).st_size
             except FileNotFoundError:
                 return 0
 
     def append(self, upload: Upload, start: int, content: Iterable[bytes], write: Callable[[int, bytes], None]) -> int:
         """write: writes a piece to a file, or raises."""
-        with self._folder() as parts, self._locked(parts, upload, os.O_CREAT) as file:
+        with self._folder(upload) as parts, self._locked(parts, upload, os.O_CREAT) as file:
             self._begin(file, start)
             unsynced = 0
             try:
@@ -62,7 +63,7 @@ class Uploads:
     ) -> BlobInfo:
         """place: (folder, name, file) -> what is known of the file in its place."""
         name = _name(upload)
-        with self._folder() as parts, self._locked(parts, upload) as file:
+        with self._folder(upload) as parts, self._locked(parts, upload) as file:
             held = os.fstat(file).st_size
             if held != upload.size:
                 raise WrongOffset(held)
@@ -78,7 +79,9 @@ class Uploads:
     def forget(self, before: datetime) -> int:
         """Remove those to which nothing was added since."""
         forgotten = 0
-        with errors_of(self._root), self._folder() as parts:
+        if not (self._root / _FOLDER).is_dir():  # nothing ever came in parts
+            return forgotten
+        with errors_of(self._root), folder(self._root, [_FOLDER]) as parts:
             for name in listed(parts):
                 with suppress(FileNotFoundError, BlockingIOError):
                     file = os.open(name, _MODE, dir_fd=parts)
@@ -92,8 +95,10 @@ class Uploads:
         return forgotten
 
     @contextmanager
-    def _folder(self) -> Iterator[int]:
-        with folder(self._root, [_FOLDER], create=True) as parts:
+    def _folder(self, upload: Upload) -> Iterator[int]:
+        with ExitStack() as stack:
+            with errors_of(upload.key):  # and not around what is done with it: callers have errors of their own
+                parts = stack.enter_context(folder(self._root, [_FOLDER], create=True))
             yield parts
 
     def _begin(self, file: int, start: int) -> None:
