@@ -209,17 +209,20 @@ class People:
         user = self.create(identity, username, name=name, role=role)
         return self.ticket(identity, user, seconds=self._policy.tickets.invitation)
 
+    def is_good(self, token: str) -> bool:
+        """Whether a one-time token is still to be used."""
+        ticket = self._documents.get("tickets", _digest(token))
+        return ticket is not None and ticket["expires"] > dates.to_text(self._clock.now())
+
     def redeem(self, token: str, *, password: str, username: str = "", name: str = "") -> str:
         """Choose a password with a ticket, which is used up; return the user's id.
 
         username, name: for the first administrator, who has none before the claim. Raises INVALID_TICKET, and
         DATA_VALIDATION_ERROR and NOT_UNIQUE, by which the ticket is not used up.
         """
-        ticket = self._documents.get("tickets", _digest(token))
-        if ticket is None or ticket["expires"] <= dates.to_text(self._clock.now()):
-            raise ApiError(Fault.INVALID_TICKET)
-        user = self._documents.get("users", ticket["user"])
-        if user is None:
+        ticket = self._documents.get("tickets", _digest(token)) if self.is_good(token) else None
+        user = self._documents.get("users", ticket["user"]) if ticket else None
+        if ticket is None or user is None:
             raise ApiError(Fault.INVALID_TICKET)
         login = self._documents.get("logins", user["id"])
         wanted = _checked_name(username) if username and user["id"] == FIRST_ADMIN else ""
