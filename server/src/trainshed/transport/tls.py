@@ -51,7 +51,9 @@ class Certificate:
 def check(files: Files) -> None:
     """Raises OSError, of which SSLError is one, for files that nothing can be served with."""
     certificate, key = files
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")  # or it would ask for one
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        certificate, key, password=str
+    )  # empty, or OpenSSL asks for it
 
 
 def _state(files: Files) -> _State:
