@@ -23,7 +23,7 @@ NAMED = "https://notebooks.example.org"
 POLICY = replace(
     QUICK,
     cors=Cors(origins=(NAMED,)),
-    trusted_header=TrustedHeader(name="X-User", proxies=("127.0.0.0/8",), role=Role.ADMIN),
+    trusted_header=TrustedHeader(name="RemoteUser", proxies=("127.0.0.0/8",), role=Role.ADMIN),
 )
 PEER_ADDRESS = {"REMOTE_ADDR": "127.0.0.1"}  # of a trusted proxy
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "QUERY")
@@ -133,7 +133,7 @@ def test_a_program_with_a_header_is_not_affected(browser: Browser, headers: dict
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
 def test_a_proxys_word_alone_changes_nothing(browser: Browser, headers: dict[str, str]) -> None:
-    sent = {"X-User": "jane", **headers}
+    sent = {"RemoteUser": "jane", **headers}
     assert browser.send("api", "/users.get_current_user", sent, "GET").status_code == 200
     assert browser.send("api", "/projects.create", sent, json={"name": "by a foreign page"}).status_code == 403
     assert browser.send("files", "/new", sent, "PUT", data=b"x").status_code == 403

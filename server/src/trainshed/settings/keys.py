@@ -305,6 +305,12 @@ KEYS = (
         "The proxies it is believed from; they must remove what callers send under that name.",
     ),
     Key(
+        "trainshed.accounts.trusted_header.drops_underscores",
+        FLAG,
+        "accounts.trusted_header.drops_underscores",
+        "They remove headers with an underscore in the name: else callers could send X_User for X-User; one word is safe.",
+    ),
+    Key(
         "trainshed.accounts.trusted_header.create",
         FLAG,
         "accounts.trusted_header.create",

@@ -25,6 +25,7 @@ class Logins:
     """Proofs of who calls, other than access keys and tokens.
 
     fixed: the passwords of the configuration. name_login: whether a name alone is enough while nobody has a password.
+    Raises ValueError for a trusted header that callers could send, too.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Logins:
         policy: Policy,
         name_login: bool,
     ) -> None:
+        policy.trusted_header.check()
         self._documents = documents
         self._accounts = accounts
         self._people = people

@@ -86,14 +86,27 @@ class Cors:
 class TrustedHeader:
     """A proxy that has already logged the caller in says who it is.
 
-    name: of the header; empty: none is believed. proxies: the networks it is believed from. create: whether a user who is
-    new here gets an account, with this role.
+    name: of the header; empty: none is believed. proxies: the networks it is believed from. drops_underscores: whether they
+    remove headers with an underscore in the name. create: whether a user who is new here gets an account, with this role.
     """
 
     name: str = ""
+    drops_underscores: bool = False
     proxies: tuple[str, ...] = ()
     create: bool = True
     role: Role = Role.USER
+
+    def check(self) -> None:
+        """Raises ValueError for a header that a caller could send past the proxy under another name.
+
+        A server of this kind reads X_User as X-User. A proxy that overwrites the one and passes the other on lets everybody
+        be anybody; a name of one word has no such twin.
+        """
+        if not self.name.isalnum() and self.name and not self.drops_underscores:
+            raise ValueError(
+                f"trainshed.accounts.trusted_header.name: {self.name!r} could be sent past the proxy with _ for -: take one word,"
+                " as RemoteUser, or set drops_underscores when the proxy removes such headers (nginx does, unless told otherwise)"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
