@@ -29,6 +29,7 @@ from trainshed.adapters.sqlite.snapshots import SqliteSource, check_schema, chec
 from trainshed.adapters.sqlite.snapshots import in_use as database_in_use
 from trainshed.adapters.system.certificate import left, own_certificate
 from trainshed.adapters.system.clock import SystemClock
+from trainshed.adapters.system.memory import Memory
 from trainshed.domain import dates
 from trainshed.domain.errors import Fault, StoreError, StoreFull
 from trainshed.ports.backups import Damaged
@@ -107,6 +108,7 @@ _RECOUNT_SECONDS = 3600.0  # between two looks at what other processes stored
 _RETENTION_SECONDS = 3600.0  # between two looks for what is too old: days are what it counts in
 _LONGEST_STEP = 300.0  # seconds for a step of a job; then another process takes the first one for dead
 _SETTLE_SECONDS = 1.0  # until other processes see what an event says of its task; this one always does
+_MEMORY_SECONDS = 10.0  # between two looks at what is held and free
 _CERTIFICATE_SECONDS = 60.0  # between two looks whether there is a new certificate
 _COMPACT_SECONDS = 15.0  # between two looks for recent points to pack: often enough, as unpacked ones read well
 
@@ -597,7 +599,7 @@ class Periodic:
 
 
 def build_jobs(settings: Settings, engines: Engines, services: Services) -> tuple[Periodic, ...]:
-    """What the server does by itself."""
+    """What the server does by itself. Before the threads of the listeners are there, see Memory."""
     cache = engines.cache
 
     def settle() -> bool:
@@ -607,6 +609,7 @@ def build_jobs(settings: Settings, engines: Engines, services: Services) -> tupl
     jobs = [
         # Each process for itself, so the lease is its own.
         Periodic("settling", settle, seconds=_SETTLE_SECONDS, cache=MemoryCache(engines.clock)),
+        Periodic("memory", Memory().give_back, seconds=_MEMORY_SECONDS, cache=MemoryCache(engines.clock)),
         Periodic("packing of points", engines.events.compact, seconds=_COMPACT_SECONDS, cache=cache),
         Periodic("unfinished uploads", services.stored_files.forget_uploads, seconds=_UPLOADS_SECONDS, cache=cache),
         Periodic("retention", services.retention.step, seconds=_RETENTION_SECONDS, cache=cache),

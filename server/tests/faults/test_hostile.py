@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,8 @@ def caller(server: LiveServer) -> Iterator[Caller]:
 
 
 def resident(server: LiveServer) -> int:
-    return status(server.pid, "VmRSS") * 1024
+    """Without what it sees of files, which the machine can take back."""
+    return status(server.pid, "RssAnon") * 1024
 
 
 @contextmanager
@@ -126,7 +128,7 @@ def test_slow_clients(server: LiveServer, caller: Caller) -> None:
                     with suppress(ConnectionError):
                         connection.sendall(b"x" if "trickles" in name or "headers" in name else b"")
             assert_answers_as_ever(server)
-            assert resident(server) - before < 768 * MIB
+            assert resident(server) - before < 384 * MIB
             assert time.monotonic() < deadline, left
             left = {name for name, connections in slow.items() if not all(ended(connections))}
     deadline = time.monotonic() + 5
@@ -200,28 +202,31 @@ def test_large_bodies_and_bombs(server: LiveServer, caller: Caller) -> None:
     # 64 MiB as it came, as one piece and decoded, of each of six.
     assert highest - before < 6 * 3 * 64 * MIB
     assert_answers_as_ever(server)
-    assert resident(server) - before < 512 * MIB
+    assert resident(server) - before < 256 * MIB
     assert "Traceback" not in server.log()
 
 
-def test_many_large_bodies_at_once(server: LiveServer, caller: Caller) -> None:
-    """What does not fit beside the others is told to try again, and they have it whole."""
+def test_many_large_bodies_at_once(tmp_path: Path) -> None:
+    """What does not fit beside the others is told to try again, and they keep their place."""
     size = 40 * MIB
+    server = LiveServer(tmp_path / "data")  # with all its patience: a busy machine sends slowly
+    server.start()
     before = resident(server)
     with ExitStack() as stack:
-        head = request("POST", "/v2.31/tasks.get_all", caller, size)
+        stack.callback(server.stop, signal.SIGKILL)
+        head = request("POST", "/v2.31/tasks.get_all", stack.enter_context(closing(caller_of(server))), size)
         connections = [opened(stack, server, "api", head) for _ in range(16)]
 
         def fill(connection: socket.socket) -> bytes:
             with suppress(ConnectionError):
                 connection.sendall(b"x" * (size - 1))
-            return connection.recv(4096) if select.select([connection], [], [], PATIENCE / 2)[0] else b""
+            return connection.recv(4096) if select.select([connection], [], [], PATIENCE)[0] else b""
 
         with ThreadPoolExecutor(len(connections)) as pool:
             answers = list(pool.map(fill, connections))
-        assert resident(server) - before < 900 * MIB
+        assert resident(server) - before < 640 * MIB
         refused = [answer for answer in answers if answer]
-        assert 3 <= len(refused) <= 8  # 12 of them have room
+        assert 3 <= len(refused) <= 8, refused  # 12 of them have room
         assert all(answer.startswith(b"HTTP/1.1 429") and b"retry-after: 2" in answer.lower() for answer in refused)
         assert_answers_as_ever(server)
     assert "Traceback" not in server.log()

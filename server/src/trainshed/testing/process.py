@@ -11,5 +11,5 @@ def cpu_seconds(pid: int) -> float:
 
 
 def status(pid: int, name: str) -> int:
-    """A number of its status: Threads, or VmRSS and VmHWM (resident now and at most), those two in KiB."""
+    """A number of its status: Threads, or in KiB VmRSS and VmHWM (resident now and at most), RssAnon (no pages of files)."""
     return int(Path(f"/proc/{pid}/status").read_text().partition(f"{name}:")[2].split()[0])
