@@ -1,4 +1,9 @@
-"""The object store's engine, against moto's server on the loopback."""
+"""The object store's engine, against moto's server on the loopback.
+
+Both drivers are loaded by the fixtures: loading takes seconds, and every run of the fast tests collects this file.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import subprocess
@@ -7,12 +12,10 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from trainshed.adapters.s3.blobs import S3Blobs
 from trainshed.adapters.system.clock import SystemClock
 from trainshed.bootstrap import open_engines
 from trainshed.domain.errors import InvalidKey, NotFound, StoreError
@@ -23,12 +26,18 @@ from trainshed.settings import Settings
 from trainshed.testing.blobs_conformance import BlobsConformance, content
 from trainshed.transport.files import create_files_app
 
+if TYPE_CHECKING:
+    from trainshed.adapters.s3.blobs import S3Blobs
+
+pytestmark = pytest.mark.faults  # seconds
 _MIB = 2**20
 _LONG = hashlib.shake_256(b"parts").digest(12 * _MIB + 5)
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -39,6 +48,10 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture
 def blobs(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> S3Blobs:
     """On a bucket of its own, with credentials as a container has them."""
+    import boto3
+
+    from trainshed.adapters.s3.blobs import S3Blobs
+
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -92,7 +105,7 @@ def test_an_upload_survives_its_process(blobs: S3Blobs, endpoint: str) -> None:
     upload = Upload(key="a", size=len(_LONG), name="")
     blobs.append(upload, 0, [_LONG[: 6 * _MIB]])
     blobs._client.delete_object(**blobs._uploads._tail(upload))
-    again = S3Blobs(bucket=blobs._bucket, prefix="of/ours", endpoint=endpoint, part_bytes=5 * _MIB)
+    again = type(blobs)(bucket=blobs._bucket, prefix="of/ours", endpoint=endpoint, part_bytes=5 * _MIB)
     assert again.held(upload) == 5 * _MIB
     again.append(upload, 5 * _MIB, [_LONG[5 * _MIB :]])
     again.finish(upload)
@@ -134,7 +147,7 @@ def test_names_that_no_object_has(blobs: S3Blobs) -> None:
 
 
 def test_a_store_that_is_not_there_is_an_error_of_the_port(blobs: S3Blobs, endpoint: str) -> None:
-    elsewhere = S3Blobs(bucket="no-such-bucket", endpoint=endpoint)
+    elsewhere = type(blobs)(bucket="no-such-bucket", endpoint=endpoint)
     with pytest.raises(StoreError) as raised:
         elsewhere.put("a", [b"x"])
     assert "NoSuchBucket" in str(raised.value)
