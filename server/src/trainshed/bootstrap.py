@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
@@ -102,6 +103,7 @@ log = logging.getLogger(__name__)
 
 DATABASES = ("documents.db", "events.db", "cache.db")  # in the data folder
 
+_BALLAST_BYTES = 2**20  # three times what the indexes of the write-ahead logs take, with the logs themselves
 _FILES_SECONDS = 60.0  # between two looks for files to delete
 _UPLOADS_SECONDS = 3600.0  # between two looks for uploads that nobody goes on with
 _RECOUNT_SECONDS = 3600.0  # between two looks at what other processes stored
@@ -136,14 +138,37 @@ def open_engines(settings: Settings) -> Engines:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if is_half_restored(root):
         raise StoreError("a restore was cut and left a part of it: restore again")
-    clock = SystemClock()
-    return Engines(
-        documents=SqliteDocuments(root / "documents.db", durable=settings.durable),
-        events=SqliteEvents(root / "events.db", durable=settings.durable),
-        cache=SqliteCache(root / "cache.db", clock=clock),
-        blobs=_open_blobs(settings),
-        clock=clock,
-    )
+    ballast = root / "ballast"
+    try:
+        engines = _open_engines(settings)
+    except StoreFull:
+        if not ballast.exists():
+            raise
+        ballast.unlink()
+        return _open_engines(settings)
+    _lay_in(ballast)
+    return engines
+
+
+def _open_engines(settings: Settings) -> Engines:
+    root, clock = settings.data_dir, SystemClock()
+    with ExitStack() as opened:  # until all of them are
+        documents = SqliteDocuments(root / "documents.db", durable=settings.durable)
+        opened.callback(documents.close)
+        events = SqliteEvents(root / "events.db", durable=settings.durable)
+        opened.callback(events.close)
+        cache = SqliteCache(root / "cache.db", clock=clock)
+        opened.callback(cache.close)
+        engines = Engines(documents=documents, events=events, cache=cache, blobs=_open_blobs(settings), clock=clock)
+        opened.pop_all()
+    return engines
+
+
+def _lay_in(ballast: Path) -> None:
+    """Keep some room for a start on a disk that others have filled to the last byte: even to read, SQLite needs a little."""
+    with suppress(OSError):  # there is none
+        if not ballast.exists():
+            write_private(ballast, "-" * _BALLAST_BYTES)
 
 
 def _open_blobs(settings: Settings) -> Blobs:
