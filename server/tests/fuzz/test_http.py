@@ -34,7 +34,7 @@ def post(
     server: FuzzedServer, name: str, body: bytes | Iterable[bytes], **headers: str
 ) -> tuple[int, tuple[int, int] | None]:
     """HTTP status and (code, subcode), None when the reply is not the API's; (0, None) when there was none."""
-    lines = {"Host": "h", "Authorization": server.api.authorization, "Connection": "close"}
+    lines = {"Host": "localhost", "Authorization": server.api.authorization, "Connection": "close"}
     lines |= {key.replace("_", "-"): value for key, value in headers.items()}
     pieces = [body] if isinstance(body, bytes) else body
     if isinstance(body, bytes):
@@ -182,7 +182,7 @@ def test_chunks_without_end(server: FuzzedServer) -> None:
 
 def test_a_body_that_is_cut(server: FuzzedServer) -> None:
     with socket.create_connection(("127.0.0.1", server.live.ports["api"]), SECONDS) as connection:
-        connection.sendall(b"POST /v2.31/debug.ping HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{}")
+        connection.sendall(b"POST /v2.31/debug.ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{}")
         connection.shutdown(socket.SHUT_WR)
         assert _reply(connection) in ((400, (400, 0)), (0, None))
 
@@ -211,6 +211,6 @@ def test_chunks_that_are_none(server: FuzzedServer, chunk: bytes) -> None:
 )
 def test_a_first_line_of_nonsense(server: FuzzedServer, line: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.live.ports["api"]), SECONDS) as connection:
-        connection.sendall(line + b"\r\nHost: h\r\nConnection: close\r\n\r\n")
+        connection.sendall(line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         assert _reply(connection)[0] < 500
