@@ -54,7 +54,9 @@ class FuzzedServer:
         self.live = LiveServer(data)
         self.live.start()
         self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a made-up login lets no later call in
+        self._session.cookies.set_policy(
+            DefaultCookiePolicy(allowed_domains=[])
+        )  # a made-up login lets no later call in
         self._last = requests.Response()
         # The Basic header: a made-up logout does not end it.
         self.api = ApiClient(
