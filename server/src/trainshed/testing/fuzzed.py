@@ -51,12 +51,12 @@ class FuzzedServer:
         self._victim = accounts.create_user("somebody")
         keys = accounts.create_credentials(user)
         engines.close()
-        self.live = LiveServer(data)
+        # Made-up logins come by the hundred, and are soon forgotten.
+        self.live = LiveServer(data, CLEARML__TRAINSHED__ACCOUNTS__ATTEMPTS__SECONDS="1")
         self.live.start()
         self._session = requests.Session()
-        self._session.cookies.set_policy(
-            DefaultCookiePolicy(allowed_domains=[])
-        )  # a made-up login lets no later call in
+        # A made-up login lets no later call in.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._last = requests.Response()
         # The Basic header: a made-up logout does not end it.
         self.api = ApiClient(
