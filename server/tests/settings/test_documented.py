@@ -13,6 +13,7 @@ from trainshed.bootstrap import Engines
 from trainshed.services import Services
 from trainshed.settings import Settings
 from trainshed.testing.api import ApiClient, CallFailed, basic
+from trainshed.testing.examples import COOKIES, HASHED, PLAIN
 
 Served = Callable[[Settings, Engines], tuple[ApiClient, Services]]
 
@@ -31,55 +32,6 @@ LIMIT = """
 tasks {
    "multi_task_histogram_limit": 3
 }
-"""
-COOKIES = """
-        auth {
-          cookies {
-            httponly: true
-            secure: true
-            domain: ".clearml.mydomain.com"
-            max_age: 99999999999
-          }
-        }
-"""
-PLAIN = """
-        auth {
-            # Fixed users login credentials
-            # No other user will be able to login
-            fixed_users {
-                enabled: true
-                pass_hashed: false
-                users: [
-                    {
-                        username: "jane"
-                        password: "12345678"
-                        name: "Jane Doe"
-                    },
-                    {
-                        username: "john"
-                        password: "12345678"
-                        name: "John Doe"
-                    },
-                ]
-            }
-        }
-"""
-HASHED = """
-        auth {
-            # Fixed users login credentials
-            # No other user will be able to login
-            fixed_users {
-                enabled: true
-                pass_hashed: true
-                users: [
-                    {
-                        username: "jane"
-                        password: "JDJiJDEyJDk3OHBFcHFlNEsxTkFoZDlPcGZsbC5sU1pmM3huZ1RpeHc0ay5WUjlzTzN5WE1WRXJrUmhp"
-                        name: "Jane Doe"
-                    }
-                ]
-            }
-        }
 """
 
 

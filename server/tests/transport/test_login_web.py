@@ -19,6 +19,7 @@ from trainshed.settings import Settings
 from trainshed.settings.loading import load
 from trainshed.testing.api import QUICK, TOKEN_SECRET, basic, memory_engines
 from trainshed.testing.clock import FakeClock
+from trainshed.testing.examples import COOKIES, HASHED, PLAIN
 from trainshed.transport.front import Front
 
 HOST = Identity(user=ROOT, role=Role.ROOT)
@@ -341,56 +342,6 @@ def test_a_proxy_makes_no_accounts_when_it_should_not(memory: Engines) -> None:
 
 # the page "Configuring ClearML Server", as it stands there
 
-PLAIN = """
-        auth {
-            # Fixed users login credentials
-            # No other user will be able to login
-            fixed_users {
-                enabled: true
-                pass_hashed: false
-                users: [
-                    {
-                        username: "jane"
-                        password: "12345678"
-                        name: "Jane Doe"
-                    },
-                    {
-                        username: "john"
-                        password: "12345678"
-                        name: "John Doe"
-                    },
-                ]
-            }
-        }
-"""
-HASHED = """
-        auth {
-            # Fixed users login credentials
-            # No other user will be able to login
-            fixed_users {
-                enabled: true
-                pass_hashed: true
-                users: [
-                    {
-                        username: "jane"
-                        password: "JDJiJDEyJDk3OHBFcHFlNEsxTkFoZDlPcGZsbC5sU1pmM3huZ1RpeHc0ay5WUjlzTzN5WE1WRXJrUmhp"
-                        name: "Jane Doe"
-                    }
-                ]
-            }
-        }
-"""
-BALANCER = """
-        auth {
-          cookies {
-            httponly: true
-            secure: true
-            domain: ".clearml.mydomain.com"
-            max_age: 99999999999
-          }
-        }
-"""
-
 
 def documented(text: str, folder: Path) -> Settings:
     (folder / "apiserver.conf").write_text(textwrap.dedent(text))
@@ -426,7 +377,7 @@ def test_the_documented_fixed_users(
 
 
 def test_the_documented_cookies_behind_a_balancer(memory: Engines, tmp_path: Path) -> None:
-    policy = replace(documented(BALANCER, tmp_path).accounts, passwords=QUICK.passwords)
+    policy = replace(documented(COOKIES, tmp_path).accounts, passwords=QUICK.passwords)
     site = Site(memory, policy, host="api.clearml.mydomain.com")
     site.services.people.create(HOST, "jane", password=PASSWORD)
     # TLS ends at the balancer, and nobody has told us that it is to be believed.
