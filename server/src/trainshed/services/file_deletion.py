@@ -26,9 +26,8 @@ from trainshed.ports.documents import Document, Documents
 from trainshed.ports.events import Events, ImageEvent, PlotEvent, Sample, SampleKind
 from trainshed.ports.query import And, Eq, In, Page, Range, Sort
 
-DELAY = (
-    300  # seconds before the first try: clients delete themselves what they are told of, and a missing file alarms them
-)
+# Seconds before the first try: clients delete themselves what they are told of, and a missing file alarms them.
+DELAY = 300
 _GROWTH = (1, 5, 30, 120, 720)  # of the pause, from one failure to the next
 _IN_USE_FOR = 86_400  # seconds after which files that their own task still shows are left to it: it was not deleted
 _RECHECK = 600  # seconds to the next look at those

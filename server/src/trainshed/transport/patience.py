@@ -36,7 +36,6 @@ _PIECE = 16 * 1024
 _LOOKS = 30  # in the time of patience; a piece that comes between two is a quick one
 
 # How the kernel says what a connection did (Linux 4.19): struct tcp_info.
-_INFO_BYTES = 216
 _SILENT_MS, _UNACKED, _ACKED, _UNSENT, _SENT = "=52xI", "=24xI", "=120xQ", "=144xI", "=200xQQ"
 _ADDED = ("server: granian", "date: Sat, 21 Nov 2026 15:24:07 GMT")  # headers that Granian puts to an answer
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what was not taken is thrown away

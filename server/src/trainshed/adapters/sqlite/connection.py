@@ -140,9 +140,8 @@ class Database:
             try:
                 self._migrate(migrations)
                 if durable:
-                    self._syncs = _Syncs(
-                        Path(f"{path}-wal"), sync
-                    )  # the log is there from the first transaction to the last
+                    # The log is there from the first transaction to the last.
+                    self._syncs = _Syncs(Path(f"{path}-wal"), sync)
                     self._syncs.sync()
             except BaseException:
                 self._writer.close()

@@ -12,9 +12,8 @@ from trainshed.adapters.sqlite.connection import translated
 from trainshed.domain.errors import StoreError
 from trainshed.ports.backups import PIECE, Part
 
-_POLL_SECONDS = (
-    0.001  # SQLite's own waiting sleeps a hundred times as long and would find a busy database busy for ever
-)
+# SQLite's own waiting sleeps a hundred times as long and would find a busy database busy for ever.
+_POLL_SECONDS = 0.001
 _PATIENCE_SECONDS = 60.0
 _STEP_PAGES = 2048  # copied before another thread gets a turn
 
