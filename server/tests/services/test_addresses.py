@@ -1,10 +1,11 @@
 """What people and clients are told of the addresses, layout by layout."""
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
-from trainshed.services.addresses import Addresses, Advertised, Origin, Urls, check_prefix, check_url
+from trainshed.services.addresses import Addresses, Advertised, Origin, Urls, check_prefix, check_url, is_among
 
 ME = "192.0.2.7"
 
@@ -162,3 +163,11 @@ def test_on_the_loopback_only_its_own_names_are_answered() -> None:
 def test_on_a_network_every_name_is_answered_unless_told_otherwise() -> None:
     assert advertised("0.0.0.0").allows("anything.example")
     assert not advertised("0.0.0.0", any_host=False).allows("anything.example")
+
+
+@pytest.mark.parametrize(
+    ("address", "among"),
+    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("fd00::7", True), ("11.1.2.3", False), ("", False), ("x", False)],
+)
+def test_a_peer_is_among_networks(address: str, among: bool) -> None:
+    assert is_among(address, [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]) is among

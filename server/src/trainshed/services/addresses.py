@@ -6,7 +6,7 @@ Three layouts: three ports of one name; the labels app., api. and files. before 
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -96,6 +96,16 @@ def check_prefix(path: str) -> str:
 def check_network(text: str) -> str:
     """An address or a network. Raises ValueError."""
     return str(ip_network(text, strict=False))
+
+
+def is_among(address: str, networks: Iterable[Network]) -> bool:
+    """Whether a peer's address is in one of the networks; one of IPv4 that came as IPv6 is what it was."""
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    peer = getattr(peer, "ipv4_mapped", None) or peer
+    return any(peer in network for network in networks)
 
 
 def split_host(host: str) -> tuple[str, int | None] | None:
@@ -199,7 +209,7 @@ class Advertised:
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     def allows(self, host: str) -> bool:
         """Whether a request may come to this host: a name that leads here is not enough, as everybody can make one."""
@@ -211,7 +221,7 @@ class Advertised:
         if parts is None:
             return False
         name = parts[0]
-        return name == "localhost" or _is_loopback(name.strip("[]")) or any(_fits(name, good) for good in self._hosts())
+        return name == "localhost" or is_loopback(name.strip("[]")) or any(_fits(name, good) for good in self._hosts())
 
     def _hosts(self) -> Iterator[str]:
         yield from self.addresses.hosts
@@ -264,7 +274,8 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it is an address of this machine alone, or the name of that."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -16,6 +16,7 @@ from flask import Flask, Request, Response, request
 from trainshed.domain.errors import ApiError, Fault
 from trainshed.domain.identity import Identity
 from trainshed.services.accounts import OUT_OF_THE_BOX, Accounts, Logins, Policy
+from trainshed.services.addresses import is_among, is_loopback
 from trainshed.transport.front import PASSED_ON, PEER, URLS, told_urls
 
 _SESSION = "trainshed.session"  # likewise: the token to put into the cookie, or "" to clear it
@@ -163,19 +164,10 @@ class Guard:
 
     def _by_proxy(self, http: Request) -> Login | None:
         name = http.headers.get(self._header, "") if self._header else ""
-        if not name or not self._is_proxy(http.environ.get(PEER) or http.remote_addr or ""):
+        if not name or not is_among(http.environ.get(PEER) or http.remote_addr or "", self._proxies):
             return None
         identity = self._logins.by_header(name)
         return Login(identity, identity)
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
-            peer = peer.ipv4_mapped
-        return any(peer in network for network in self._proxies)
 
     # from where
 
@@ -311,9 +303,4 @@ def _is_local(http: Request) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.endswith(".localhost") or is_loopback(host)

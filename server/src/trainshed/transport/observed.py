@@ -3,13 +3,12 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import ip_address
 from time import perf_counter
 from typing import Any
 
 from trainshed.domain.ids import new_id
 from trainshed.domain.trace import current
-from trainshed.services.addresses import Network
+from trainshed.services.addresses import Network, is_among
 from trainshed.services.logs import ACCESS
 from trainshed.transport.metrics import Requests
 
@@ -68,10 +67,4 @@ class Observed:
             current.reset(former)
 
     def _takes(self, given: str, environ: dict[str, Any]) -> bool:
-        if not _ID.match(given):
-            return False
-        try:
-            peer = ip_address(environ.get("REMOTE_ADDR", "").removeprefix("::ffff:"))
-        except ValueError:
-            return False
-        return any(peer in network for network in self._proxies)
+        return bool(_ID.match(given)) and is_among(environ.get("REMOTE_ADDR", ""), self._proxies)
