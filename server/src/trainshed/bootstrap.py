@@ -462,7 +462,7 @@ def build_fronts(
     def ready() -> str | None:
         try:
             engines.documents.get("settings", "ready")
-            engines.events.notes("ready")
+            engines.events.stats("ready")
             engines.cache.get("ready")
         except StoreError as error:
             log.error("not ready: %s", error)

@@ -63,6 +63,17 @@ def events(path: Path) -> Iterator[SqliteEvents]:
     events.close()
 
 
+def test_what_is_noted_has_reached_the_disk(path: Path) -> None:
+    """Else a document would know of events that are gone after a loss of power."""
+    synced: list[int] = []
+    events = SqliteEvents(path, sync=synced.append)
+    events.add([scalar(1, 1.0)], [Note(TASK, False, "a", 1)])
+    before = len(synced)
+    assert list(events.noted([TASK], first=1)) == [TASK]
+    assert len(synced) == before + 1
+    events.close()
+
+
 def compact_fully(events: SqliteEvents) -> None:
     while events.compact():
         pass

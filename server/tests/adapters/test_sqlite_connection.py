@@ -183,6 +183,19 @@ def test_what_need_not_last_waits_for_no_disk(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_lasting_state_has_reached_the_disk(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "a.db")
+    disk.free = threading.Semaphore(9)
+    database = Database(tmp_path / "a.db", durable=True, migrations=SCHEMA, sync=disk.sync)
+    with database.write(lasting=False) as connection:
+        connection.execute("INSERT INTO word VALUES ('a')")
+    with database.read(lasting=True) as connection:
+        insert(database, "b")
+        assert connection.execute("SELECT text FROM word").fetchall() == [("a",)]
+    assert disk.synced == [set(), {"a"}, {"a", "b"}]
+    database.close()
+
+
 def test_nothing_is_written_behind_what_did_not_reach_the_disk(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "a.db")
     disk.free = threading.Semaphore(9)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def power(tmp_path: Path) -> Iterator[Disk]:
-    with disk(tmp_path, megabytes=256) as made:
+    with disk(tmp_path, megabytes=1024) as made:  # for all that fifty turns upload
         yield made
 
 

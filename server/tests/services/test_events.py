@@ -292,14 +292,13 @@ def test_callers_that_wait_for_the_documents_share_one_round(engines: Engines, m
     with ThreadPoolExecutor(8) as pool:
         others: list[Future[None]] = []
 
-        def asked(owner: str | None = None) -> list[Note]:
-            found = notes(owner)
-            if owner is None:
-                rounds[0] += 1
-                log.add(Identity(user="user"), [ScalarEvent(task=task, value=1.0, iter=rounds[0])], Report())
-                if rounds[0] == 1:  # in the middle of its work others ask for it
-                    others.extend(pool.submit(log.settle) for _ in range(8))
-                    wait(others, timeout=0.05)
+        def asked() -> list[Note]:
+            found = notes()
+            rounds[0] += 1
+            log.add(Identity(user="user"), [ScalarEvent(task=task, value=1.0, iter=rounds[0])], Report())
+            if rounds[0] == 1:  # in the middle of its work others ask for it
+                others.extend(pool.submit(log.settle) for _ in range(8))
+                wait(others, timeout=0.05)
             return found
 
         monkeypatch.setattr(engines.events, "notes", asked)

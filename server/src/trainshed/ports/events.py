@@ -160,6 +160,13 @@ class Note(NamedTuple):
     version: int = 0
 
 
+class Noted(NamedTuple):
+    """A note, and with it the figures of its owner's series as stats() gives them."""
+
+    note: Note
+    stats: list[SeriesStats]
+
+
 class Events(Protocol):
     """A store of events by owner (a task's or a model's id).
 
@@ -180,8 +187,15 @@ class Events(Protocol):
         """Store the events, and with them the notes, each joined to the one that its owner may have."""
         ...
 
-    def notes(self, owner: str | None = None) -> list[Note]:
-        """Every note that was not struck, or the owner's; by owner."""
+    def notes(self) -> list[Note]:
+        """Every note that was not struck, by owner."""
+        ...
+
+    def noted(self, owners: Sequence[str], *, first: int) -> dict[str, Noted]:
+        """What is noted of these owners, of one moment and durable: who writes it elsewhere is never ahead of this store.
+
+        first: of each owner only the figures of the so many series that were reported first.
+        """
         ...
 
     def strike(self, notes: Iterable[Note]) -> None:

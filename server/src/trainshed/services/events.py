@@ -26,6 +26,7 @@ from trainshed.ports.events import (
     LogEvent,
     LogPage,
     Note,
+    Noted,
     Place,
     Sample,
     SampleKind,
@@ -41,7 +42,7 @@ from trainshed.services.limits import LIMITS, Limits
 Metrics = Sequence[tuple[str, Sequence[str] | None]]  # metric -> variants, None: all of them
 
 _ALL: Sequence[tuple[str | None, Sequence[str] | None]] = [(None, None)]
-_AT_ONCE = 100  # documents that a step of settling changes
+_AT_ONCE = 32  # documents that a step of settling changes, with all their figures in memory
 # By whether it is a model: the fields of an owner that decide whether it takes events.
 _GATES: dict[bool, tuple[Path, ...]] = {
     False: (("id",), ("company",), ("status",)),
@@ -287,28 +288,39 @@ class EventLog:
         return problems
 
     def _tell_documents(self, notes: Sequence[Note]) -> None:
-        told: dict[str, list[Note]] = {}
-
-        def change(document: Document) -> None:
-            # Asked for here, where others cannot write the document: so the figures in it only ever become newer, and
-            # those that a reset has removed do not come back.
-            told[document["id"]] = self._events.notes(document["id"])
-            for note in told[document["id"]]:
-                document["last_update"] = max(document["last_update"], note.moment)
-                document["last_iteration"] = max(document.get("last_iteration", 0), note.iteration)
-                most = self.limits.last_metrics
-                stats = self._events.stats(note.owner, first=most)
-                document["last_metrics"] = merge_last_metrics(document["last_metrics"], stats, most)
-
+        told: dict[str, Note | None] = {}
         for is_model in _GATES:
-            ids = tuple(note.owner for note in notes if note.is_model is is_model)
-            if ids:
-                self._documents.update_many(_collection(is_model), In(("id",), ids), change)
+            owners = [note.owner for note in notes if note.is_model is is_model]
+            if owners:
+                told |= self._tell(owners, is_model=is_model)
         without = [note for note in notes if note.owner not in told]
         # Reports that came when their owner was deleted.
         if gone := [note.owner for note in without if not self._is_in_trash(note.owner)]:
             self._events.delete(gone)
-        self._events.strike(without + [note for its_notes in told.values() for note in its_notes])
+        self._events.strike(without + [note for note in told.values() if note])
+
+    def _tell(self, owners: Sequence[str], *, is_model: bool) -> dict[str, Note | None]:
+        """Bring what is noted to the documents of these owners; of each that is there the note that it has learnt."""
+        most = self.limits.last_metrics
+        noted: dict[str, Noted] = {}
+        told: dict[str, Note | None] = {}
+
+        def change(document: Document) -> None:
+            if not told:
+                # Asked for here, where others cannot write the documents: so the figures in them only ever become
+                # newer, and those that a reset has removed do not come back.
+                noted.update(self._events.noted(owners, first=most))
+            owner = document["id"]
+            told[owner] = None
+            if owner in noted:
+                note, stats = noted[owner]
+                told[owner] = note
+                document["last_update"] = max(document["last_update"], note.moment)
+                document["last_iteration"] = max(document.get("last_iteration", 0), note.iteration)
+                document["last_metrics"] = merge_last_metrics(document["last_metrics"], stats, most)
+
+        self._documents.update_many(_collection(is_model), In(("id",), tuple(owners)), change)
+        return told
 
     def _is_in_trash(self, owner: str) -> bool:
         inside = Has(("models",), owner, key="id")

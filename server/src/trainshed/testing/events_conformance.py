@@ -340,8 +340,15 @@ class EventsConformance:
         assert noted._replace(version=0) == first
         events.add([scalar(2, 1.0)], [second, of_model])
         assert [note._replace(version=0) for note in events.notes()] == [Note(TASK, False, "b", 7), of_model]
-        assert [note.owner for note in events.notes(MODEL)] == [MODEL]
-        assert events.notes(OTHER) == []
+
+    def test_what_is_noted_comes_with_the_figures_of_its_owner(self, events: Events) -> None:
+        note = Note(TASK, False, "a", 1)
+        events.add([scalar(1, 1.0, metric="z"), scalar(2, 1.0, metric="z")], [note])
+        events.add([scalar(1, 1.0, metric="a"), scalar(1, 1.0, task=OTHER)])
+        noted = events.noted([OTHER, TASK, MODEL], first=1)
+        assert noted == {TASK: (events.notes()[0], events.stats(TASK, first=1))}
+        assert [(stats.metric, stats.count) for stats in noted[TASK].stats] == [("z", 2)]
+        assert events.noted([], first=1) == {}
 
     def test_a_note_is_struck_unless_it_changed(self, events: Events) -> None:
         note = Note(TASK, False, "a", 1)

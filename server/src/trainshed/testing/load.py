@@ -295,7 +295,8 @@ def _check_events(caller: Caller, task: str, points: int, *, may_be_more: bool) 
     points = lines * POINTS  # a report is there as a whole or not at all
     curves = caller.call("events.scalar_metrics_iter_histogram", task=task, samples=10_000_000).get("m", {})
     assert {v: (curve["x"], curve["y"]) for v, curve in curves.items()} == _expected_curves(task, points), task
-    assert _last_values(caller, task) == _expected_last_values(task, points), task
+    found, expected = _last_values(caller, task), _expected_last_values(task, points)
+    assert found == expected, f"task {task}: last values of {points} points: {found}, not {expected}"
 
 
 def _values(task: str, variant: str, points: int) -> list[float]:

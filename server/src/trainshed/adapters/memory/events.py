@@ -18,6 +18,7 @@ from trainshed.ports.events import (
     LogEvent,
     LogPage,
     Note,
+    Noted,
     Place,
     Sample,
     SampleKind,
@@ -62,9 +63,15 @@ class MemoryEvents:
                     version=next(self._versions),
                 )
 
-    def notes(self, owner: str | None = None) -> list[Note]:
+    def notes(self) -> list[Note]:
         with self._lock:
-            return [self._notes[name] for name in sorted(self._notes) if owner in (None, name)]
+            return [self._notes[name] for name in sorted(self._notes)]
+
+    def noted(self, owners: Sequence[str], *, first: int) -> dict[str, Noted]:
+        with self._lock:
+            return {
+                owner: Noted(self._notes[owner], self._stats(owner, first)) for owner in owners if owner in self._notes
+            }
 
     def strike(self, notes: Iterable[Note]) -> None:
         with self._lock:
@@ -74,8 +81,7 @@ class MemoryEvents:
 
     def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
         with self._lock:
-            stats = self._peek(owner).stats
-            return [stats[name] for name in sorted(list(stats)[:first])]
+            return self._stats(owner, first)
 
     def scalars(
         self,
@@ -189,6 +195,10 @@ class MemoryEvents:
 
     def close(self) -> None:
         pass
+
+    def _stats(self, owner: str, first: int | None) -> list[SeriesStats]:
+        stats = self._peek(owner).stats
+        return [stats[name] for name in sorted(list(stats)[:first])]
 
     def _peek(self, owner: str) -> _Owner:
         return self._owners.get(owner) or _Owner()

@@ -21,7 +21,7 @@ RESERVE = 32 * 2**20  # bytes of the disk that are kept for deleting: even that 
 _WAL_BYTES = 64 * 2**20  # what a burst may leave in the write-ahead log after a checkpoint
 
 Sync = Callable[[int], None]
-_SYNC: Sync = getattr(os, "fdatasync", os.fsync)  # macOS has but the latter
+FDATASYNC: Sync = getattr(os, "fdatasync", os.fsync)  # macOS has but the latter
 
 _FULL = {
     sqlite3.SQLITE_FULL,
@@ -125,7 +125,7 @@ class Database:
         reserve: int = RESERVE,
         migrations: Sequence[Migration] = (),
         prepare: Callable[[sqlite3.Connection], object] = lambda connection: None,
-        sync: Sync = _SYNC,
+        sync: Sync = FDATASYNC,
     ) -> None:
         self._path = path
         self._reserve = reserve
@@ -148,12 +148,18 @@ class Database:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the database until the block ends. It is for this block and thread alone."""
+    def read(self, *, lasting: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state of the database until the block ends. It is for this block and thread alone.
+
+        lasting: that state has reached the disk, if the database is durable.
+        """
         with translated():
             connection = self._take()
             try:
                 connection.execute("BEGIN")
+                if lasting and self._syncs:
+                    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the first reading fixes the state
+                    self._syncs.sync()
                 yield connection
             finally:
                 connection.rollback()

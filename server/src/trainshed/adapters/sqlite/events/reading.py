@@ -12,14 +12,22 @@ from trainshed.ports.events import Note, Series
 _Row = tuple[Any, ...]
 
 
-def notes(connection: sqlite3.Connection, owner: str | None) -> list[Note]:
-    """All, or the owner's."""
-    chosen, values = ("", ()) if owner is None else (" WHERE owner = ?", (owner,))
-    rows = connection.execute(
-        f"SELECT owner, is_model, moment, iteration, version FROM note{chosen} ORDER BY owner",  # noqa: S608 - no input
-        values,
-    )
-    return [Note(name, bool(is_model), *rest) for name, is_model, *rest in rows]
+_NOTE = "SELECT owner, is_model, moment, iteration, version FROM note"
+
+
+def notes(connection: sqlite3.Connection) -> list[Note]:
+    """All, by owner."""
+    return [_note(row) for row in connection.execute(f"{_NOTE} ORDER BY owner")]
+
+
+def note_of(connection: sqlite3.Connection, owner: str) -> Note | None:
+    """The owner's."""
+    row = connection.execute(f"{_NOTE} WHERE owner = ?", (owner,)).fetchone()
+    return None if row is None else _note(row)
+
+
+def _note(row: _Row) -> Note:
+    return Note(row[0], bool(row[1]), *row[2:])
 
 
 def figures(connection: sqlite3.Connection, owner: str, first: int | None = None) -> list[_Row]:

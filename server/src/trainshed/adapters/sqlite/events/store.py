@@ -1,10 +1,11 @@
 """Events in one SQLite file: append fast, compact later, read columns."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from trainshed.adapters.sqlite.connection import RESERVE, Database
+from trainshed.adapters.sqlite.connection import FDATASYNC, RESERVE, Database, Sync
 from trainshed.adapters.sqlite.events import compaction, figures, reading, records, sweeping, timeline, writing
 from trainshed.adapters.sqlite.events.batch import by_owner
 from trainshed.adapters.sqlite.events.schema import CURVE, MIGRATIONS, SAMPLE_TYPES, SINGLE, stored_kinds
@@ -15,6 +16,7 @@ from trainshed.ports.events import (
     LogEvent,
     LogPage,
     Note,
+    Noted,
     Place,
     Sample,
     SampleKind,
@@ -28,10 +30,10 @@ _SPARE_BYTES = 4 * 2**20  # of free pages that the file keeps in any case
 
 
 class SqliteEvents:
-    """The Events port on one SQLite file. path, durable, reserve: as for Database."""
+    """The Events port on one SQLite file. path, durable, reserve, sync: as for Database."""
 
-    def __init__(self, path: Path, *, durable: bool = True, reserve: int = RESERVE) -> None:
-        self.database = Database(path, durable=durable, reserve=reserve, migrations=MIGRATIONS)
+    def __init__(self, path: Path, *, durable: bool = True, reserve: int = RESERVE, sync: Sync = FDATASYNC) -> None:
+        self.database = Database(path, durable=durable, reserve=reserve, migrations=MIGRATIONS, sync=sync)
         self._names = writing.Names()
         self._packed_bytes = 0  # of tails, since compact() had nothing left to do
 
@@ -47,9 +49,17 @@ class SqliteEvents:
             raise ValueError("an iteration or timestamp does not fit into 64 bits") from error
         self._names.remember(writer.learnt)  # not before the commit: it may have failed
 
-    def notes(self, owner: str | None = None) -> list[Note]:
+    def notes(self) -> list[Note]:
         with self.database.read() as connection:
-            return reading.notes(connection, owner)
+            return reading.notes(connection)
+
+    def noted(self, owners: Sequence[str], *, first: int) -> dict[str, Noted]:
+        with self.database.read(lasting=True) as connection:
+            return {
+                owner: Noted(note, _stats(connection, owner, first))
+                for owner in owners
+                if (note := reading.note_of(connection, owner))
+            }
 
     def strike(self, notes: Iterable[Note]) -> None:
         # A note that comes back tells its document nothing new, so that nobody need wait for the disk here.
@@ -58,7 +68,7 @@ class SqliteEvents:
 
     def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
         with self.database.read() as connection:
-            return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner, first)]
+            return _stats(connection, owner, first)
 
     def scalars(
         self,
@@ -212,3 +222,7 @@ class SqliteEvents:
         else:
             self._packed_bytes = 0
         return bool(pages)
+
+
+def _stats(connection: sqlite3.Connection, owner: str, first: int | None) -> list[SeriesStats]:
+    return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner, first)]
