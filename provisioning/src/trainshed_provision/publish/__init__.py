@@ -1,0 +1,1 @@
+"""Brings images to the clouds and looks after them there."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the clouds, as strict as the clouds are. Only tests use them."""
