@@ -168,6 +168,8 @@ def test_named_origins_may_read_with_the_cookie(browser: Browser, listener: str,
         assert reply.headers["Access-Control-Allow-Origin"] == origin
         assert reply.headers["Access-Control-Allow-Credentials"] == "true"
         assert "Origin" in reply.headers["Vary"]
+    exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Content-Disposition", "Content-Range", "ETag", "Retry-After", "Upload-Offset"} == {*exposed}
     assert browser.send(listener, "/x", asked, "OPTIONS").headers["Access-Control-Allow-Headers"] == "content-type"
 
 

@@ -24,7 +24,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 # Only a page of ours can send one of these along with the cookie: other origins would have to ask before, and are refused.
 _OWN_HEADERS = ("X-Requested-With", "X-ClearML-Client", "X-Trains-Client")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-_EXPOSED = "Content-Disposition, Content-Range, ETag, Retry-After"
+_EXPOSED = "Content-Disposition, Content-Range, ETag, Retry-After, Upload-Offset"
 _PREFLIGHT_SECONDS = "600"
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]*")  # of headers: nothing else is repeated
 # Access keys look like this, ours and those of the configuration: their secrets are not tried as passwords of a user.
