@@ -344,3 +344,11 @@ def test_a_key_with_a_dash_drops_what_was_below_it(layers: list[dict[str, object
     found = merged(given_)
     assert [path for path in found if path.startswith("file.a")] == ["file.a.new"]
     assert found["file.a.new"] == Raw("file.a.new", 1, "last")
+
+
+def test_a_way_to_https_without_https_is_told_of() -> None:
+    port = {"CLEARML__TRAINSHED__TLS__REDIRECT_PORT": "8000"}
+    found = only(loaded(**port))
+    assert (found.level, found.path) == (Level.WARNING, "trainshed.tls.redirect_port")
+    assert "tls.own" in found.text
+    assert not loaded(**port, CLEARML__TRAINSHED__TLS__OWN="true").findings

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
@@ -92,6 +92,7 @@ def load(
             key, value = made
             values[key.path] = value, raw.origin
             settings = _with(settings, key.field.split("."), value)
+    findings.extend(_idle(settings, {path: origin for path, (_, origin) in values.items()}))
     shown = {
         key.path: Shown(_masked(key, _of(settings, key.field)), values.get(key.path, (None, DEFAULT))[1])
         for key in KEYS
@@ -178,6 +179,14 @@ def _stranger(raw: Raw) -> Finding:
         names = sorted({path.removeprefix(f"{raw.path}.").partition(".")[0] for path in below})
         return Finding(Level.ERROR, raw.origin, raw.path, f"must be an object, with {', '.join(names)}")
     return Finding(Level.WARNING, raw.origin, raw.path, f"no such key, so it has no effect{_nearest(raw.path)}")
+
+
+def _idle(settings: Settings, origins: Mapping[str, str]) -> Iterator[Finding]:
+    """What is right by itself, and has no effect without another key."""
+    path = "trainshed.tls.redirect_port"
+    if settings.tls.redirect_port is not None and not settings.tls.on:
+        text = "no effect without TLS; set tls.certificate and tls.key, or tls.own"
+        yield Finding(Level.WARNING, origins[path], path, text)
 
 
 def _nearest(path: str) -> str:
