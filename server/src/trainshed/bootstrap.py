@@ -345,7 +345,7 @@ def build_services(
             unknown=Fault.INVALID_TASK_ID,
             public=Fault.NO_WRITE_PERMISSION,
         ),
-        storage=Storage(documents=documents, clock=clock),
+        storage=Storage(documents=documents, clock=clock, secret=token_secret),
         users=Users(
             documents=documents, cache=cache, clock=clock, projects=projects, limits=limits, changed=accounts.forget
         ),
