@@ -78,6 +78,14 @@ class LiveServer:
         self._process.send_signal(how)
         return self._process.wait(READY_SECONDS)
 
+    def freeze(self) -> None:
+        """Let it do nothing more, all of it at one moment, as a loss of power does. Linux. What the kernel is at it ends."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while {(thread / "stat").read_text().rpartition(") ")[2][0] for thread in threads.iterdir()} - {"T", "D"}:
+            time.sleep(0.001)
+
     def url(self, name: str) -> str:
         """The address of a listener."""
         return f"{self._scheme}://127.0.0.1:{self.ports[name]}"
