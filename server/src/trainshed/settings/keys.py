@@ -168,7 +168,8 @@ KEYS = (
         "secure.auth.token_secret",
         signing(32),  # bytes of the hash that it is the key of
         "token_secret",
-        "Signs the tokens of logins. Without it one is made in the data folder. With a new one all logins end, and stored credentials of clouds.",
+        "Signs the tokens of logins. Without it one is made in the data folder. With a new one all logins end, and credentials of"
+        " clouds that were stored (storage.set_settings) have to be set anew.",
         secret=True,
     ),
     Key(
