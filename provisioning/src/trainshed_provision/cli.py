@@ -21,6 +21,11 @@ COMMANDS = {
     "stop": "trainshed_provision.commands.stop",
     "credentials": "trainshed_provision.commands.credentials",
     "destroy": "trainshed_provision.commands.destroy",
+    "publish": "trainshed_provision.commands.publish",
+    "validate": "trainshed_provision.commands.validate",
+    "promote": "trainshed_provision.commands.promote",
+    "revoke": "trainshed_provision.commands.revoke",
+    "gc": "trainshed_provision.commands.gc",
 }
 
 EPILOG = "exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit)

@@ -1,0 +1,16 @@
+"""Remove old images and half-made ones. Says what it would remove, and removes only with --delete."""
+
+import argparse
+
+from trainshed_provision.commands import clouds
+
+HELP = "remove published images that nobody needs"
+CLOUDS: dict[str, str] = {}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A cloud, then its own options."""
+    clouds.add_clouds(parser, CLOUDS)
+
+
+gc = clouds.run

@@ -1,0 +1,16 @@
+"""Bring a baked image to a cloud. What is there already is not done again; a publication that was cut goes on."""
+
+import argparse
+
+from trainshed_provision.commands import clouds
+
+HELP = "bring a baked image to a cloud"
+CLOUDS: dict[str, str] = {}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A cloud, then its own options."""
+    clouds.add_clouds(parser, CLOUDS)
+
+
+publish = clouds.run

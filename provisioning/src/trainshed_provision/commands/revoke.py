@@ -1,0 +1,16 @@
+"""Withdraw a published image: nobody launches it any more, and the names lead to the one before."""
+
+import argparse
+
+from trainshed_provision.commands import clouds
+
+HELP = "withdraw a published image"
+CLOUDS: dict[str, str] = {}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A cloud, then its own options."""
+    clouds.add_clouds(parser, CLOUDS)
+
+
+revoke = clouds.run
