@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from trainshed.settings import Settings
 from trainshed.testing.api import TOKEN_SECRET, sqlite_engines
 
 PASSWORD = "correct horse"
+DAY = 24 * 3600.0
 
 
 @pytest.fixture
@@ -28,9 +30,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def server(data: Path, **settings: Any) -> tuple[bootstrap.Engines, Services]:
-    made = Settings(data_dir=data, durable=False, **settings)
+    made = Settings(data_dir=data, durable=False, token_secret=TOKEN_SECRET.decode(), **settings)
     engines = bootstrap.open_engines(made)  # with the clock that the command goes by
-    services = bootstrap.build_services(engines, token_secret=TOKEN_SECRET, policy=made.accounts)
+    services = bootstrap.configured_services(made, engines)
     services.accounts.ensure_admin()
     bootstrap.prepare_accounts(made, services)
     return engines, services
@@ -117,6 +119,8 @@ def test_a_server_that_others_reach_is_offered_once_and_claimed_once(run: Comman
     offered = bootstrap.claim_file(data)
     assert offered.stat().st_mode & 0o777 == 0o600
     token = offered.read_text().strip()
+    left = offered.stat().st_mtime - time.time()  # people are told until when it is good
+    assert 0.9 * DAY < left < 1.1 * DAY
     assert run.json("claim") == {"token": token}
     server(data, host="0.0.0.0")[0].close()  # a restart offers no other
     assert offered.read_text().strip() == token
@@ -129,6 +133,7 @@ def test_a_server_that_others_reach_is_offered_once_and_claimed_once(run: Comman
     again = run.json("claim")["token"]
     assert offered.read_text().strip() == again
     services.people.redeem(again, password=PASSWORD, username="jane")
+    assert not offered.exists()
     assert run("claim")[0] == cli.Exit.CONFLICT
     server(data, host="0.0.0.0")[0].close()
     assert not offered.exists()

@@ -262,13 +262,14 @@ def build_services(
     limits: Limits = LIMITS,
     retries: Retries = RETRIES,
     file_policy: FilePolicy = FILE_POLICY,
+    claimed: Callable[[], object] = lambda: None,
 ) -> Services:
     """The use cases over the engines.
 
     policy: of accounts. local_only: whether only this machine reaches the server. Raises ValueError for users of the
     configuration that cannot be meant.
     files_addresses: what clients call the file server. silence: see Watchdog. keep: what is removed when.
-    file_policy: what the file server allows.
+    file_policy: what the file server allows. claimed: called when somebody becomes the first administrator.
     """
     documents, events, cache, clock = engines.documents, engines.events, engines.cache, engines.clock
     accounts = Accounts(
@@ -281,7 +282,9 @@ def build_services(
     )
     fixed = of_fixed(policy.fixed_users)
     checker = Checker(policy.passwords.rounds, fixed.values())
-    people = People(documents=documents, clock=clock, checker=checker, policy=policy, changed=accounts.forget)
+    people = People(
+        documents=documents, clock=clock, checker=checker, policy=policy, changed=accounts.forget, claimed=claimed
+    )
     logins = Logins(
         documents=documents,
         cache=cache,
@@ -399,6 +402,7 @@ def configured_services(settings: Settings, engines: Engines) -> Services:
         limits=settings.limits,
         retries=settings.files_retries,
         file_policy=settings.files,
+        claimed=lambda: _withdraw_claim(settings.data_dir),
     )
 
 
@@ -418,10 +422,17 @@ def claim_file(data_dir: Path) -> Path:
 
 
 def offer_claim(data_dir: Path, people: People) -> Ticket:
-    """Make that token; an older one is void. Raises OSError."""
+    """Make that token; an older one is void. The time stamp of the file says until when it is good. Raises OSError."""
     ticket = people.claim_ticket()
     write_private(claim_file(data_dir), f"{ticket.token}\n")
+    deadline = dates.from_text(ticket.expires).timestamp()
+    os.utime(claim_file(data_dir), (deadline, deadline))
     return ticket
+
+
+def _withdraw_claim(data_dir: Path) -> None:
+    with suppress(OSError):  # the token is void by now, whatever stands there
+        claim_file(data_dir).unlink()
 
 
 def prepare_accounts(settings: Settings, services: Services) -> Claim:

@@ -64,7 +64,10 @@ class Claim(Enum):
 
 
 class People:
-    """The use cases of the user store. changed: called after each change of who may do what."""
+    """The use cases of the user store.
+
+    changed: called after each change of who may do what. claimed: called when somebody becomes the first administrator.
+    """
 
     def __init__(
         self,
@@ -74,12 +77,14 @@ class People:
         checker: passwords.Checker,
         policy: Policy,
         changed: Callable[[], object],
+        claimed: Callable[[], object] = lambda: None,
     ) -> None:
         self._documents = documents
         self._clock = clock
         self._checker = checker
         self._policy = policy
         self._changed = changed
+        self._claimed = claimed
 
     # looking
 
@@ -243,6 +248,8 @@ class People:
             self._change_login(user["id"], {**_protection(hashed), **renamed}, end_sessions=True)
             if name and user["id"] == FIRST_ADMIN:
                 self._documents.update("users", user["id"], lambda stored: stored.update(_shown(name)))
+        if user["id"] == FIRST_ADMIN:
+            self._claimed()
         return str(user["id"])
 
     # the claim of a new server
