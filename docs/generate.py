@@ -18,6 +18,7 @@ from trainshed.domain.identity import Role
 from trainshed.settings.keys import ALIASES, FILES, FIXED, IGNORED, KEYS, Key
 from trainshed.settings.loading import default_of
 from trainshed.transport.openapi import document
+from trainshed_provision.papers.index import json_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 Json = dict[str, Any]
@@ -204,7 +205,13 @@ def pages() -> dict[str, str]:
     services = {
         f"endpoints/{service}.md": service_page(api, service, operations) for service, operations in _services(api)
     }
-    return {"configuration.md": configuration(), "endpoints.md": endpoints(api), "errors.md": errors(), **services}
+    return {
+        "configuration.md": configuration(),
+        "endpoints.md": endpoints(api),
+        "errors.md": errors(),
+        "index.schema.json": json.dumps(json_schema(), indent=2) + "\n",
+        **services,
+    }
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ class Exit(IntEnum):
     NO_SPACE = 7  # a disk is full, or would be
     FAILED = 8  # an external program failed
     UNHEALTHY = 9  # it runs, and it does not pass its checks
+    REFUSED = 10  # not signed by whom we trust, expired, or revoked
     INTERRUPTED = 130
 
 
