@@ -1,12 +1,14 @@
 """The command: what it refuses, with which words and exit code, and a server that lives, ends and is killed."""
 
 import json
+import os
 import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -78,6 +80,21 @@ def test_a_data_directory_that_cannot_be(tmp_path: Path) -> None:
     refused(serve(f"--data-dir={tmp_path / 'file'}", *on_free_ports()), 3, str(tmp_path / "file"))
     refused(serve(f"--data-dir={tmp_path / 'file' / 'below'}", *on_free_ports()), 3, str(tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "the user's"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("made", [False, True], ids=["that cannot be made", "that was made"])
+def test_a_data_directory_of_another_user(made: bool) -> None:
+    with tempfile.TemporaryDirectory() as above:  # not below pytest's folder, which others may not enter
+        Path(above).chmod(0o755)
+        folder = Path(above) / "data"
+        if made:
+            folder.mkdir(mode=0o700)
+        command = [sys.executable, "-m", "trainshed", "serve", f"--data-dir={folder}", *on_free_ports()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, user=12345, group=0)
+        there = folder if made else above
+    refused(done, 3, str(folder), f"{there} is of user 0", "runs as user 12345")
+    assert f"chown -R 12345 {there} " in done.stderr
 
 
 @pytest.mark.parametrize("name", ["documents.db", "events.db", "cache.db"])

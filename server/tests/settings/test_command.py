@@ -91,3 +91,18 @@ def test_a_folder_of_data_that_only_the_configuration_names(folder: Path, capsys
     (folder / "trainshed.conf").write_text(f"data_dir: {folder / 'elsewhere'}")
     assert cli.main(["files", "pending"]) == cli.Exit.MISSING
     assert str(folder / "elsewhere") in capsys.readouterr().err
+
+
+def test_a_profile_that_this_release_has_not_is_refused_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server keeps things in a folder whose owner meant a cluster."""
+    monkeypatch.setenv("CLEARML__TRAINSHED__PROFILE", "scale-out")
+    (finding,) = printed(capsys, "check", code=2)
+    assert (finding["path"], finding["level"]) == ("trainshed.profile", "error")
+    assert "scale-out" in finding["text"]
+    assert cli.main(["serve", "--data-dir", str(folder / "data")]) == cli.Exit.USAGE
+    assert "trainshed.profile: must be embedded" in capsys.readouterr().err
+    assert not (folder / "data").exists()
+    monkeypatch.setenv("CLEARML__TRAINSHED__PROFILE", "Embedded")
+    assert printed(capsys, "show")["trainshed.profile"] == "embedded"

@@ -146,10 +146,23 @@ def store(folder: Path) -> Iterator[None]:
             f"the store in {folder} cannot be opened: {error}",
             "restore a backup, or choose another --data-dir",
         ) from error
+    except PermissionError as error:
+        raise _of_another(folder, Path(error.filename or folder)) from error
     except OSError as error:
         raise Refusal(
             Exit.MISSING, f"cannot use {folder}: {error.strerror}", "make it writable, or choose another --data-dir"
         ) from error
+
+
+def _of_another(folder: Path, place: Path) -> Refusal:
+    """What to do about a place that this user may not write to."""
+    there = next(path for path in (place, *place.parents) if os.path.lexists(path))
+    user, owner = os.geteuid(), there.lstat().st_uid
+    return Refusal(
+        Exit.MISSING,
+        f"cannot use {folder}: {there} is of user {owner}, and this runs as user {user}",
+        f"sudo chown -R {user} {there} (in a container: what is mounted there), or run this as user {owner}",
+    )
 
 
 @contextmanager

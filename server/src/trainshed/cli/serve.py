@@ -1,9 +1,12 @@
 """`trainshed serve`: the server."""
 
 import argparse
+import logging
+import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trainshed import bootstrap
@@ -18,6 +21,8 @@ from trainshed.transport.listener import Listener, PortInUseError, check_free
 from trainshed.transport.patience import Watch
 from trainshed.transport.redirect import redirecting
 from trainshed.transport.tls import Certificate
+
+log = logging.getLogger(__name__)
 
 PORT_KEYS = {"web": "trainshed.web.port", "api": "apiserver.listen.port", "files": "fileserver.listen.port"}
 _URLS = "services.async_urls_delete.fileserver.url_prefixes"
@@ -57,6 +62,8 @@ def _listeners(text: str) -> tuple[str, list[str]]:
 
 
 def _serve(options: argparse.Namespace) -> Exit:
+    if os.getpid() == 1:  # of a container: from that one the kernel keeps a signal without a handler
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings, findings = configuration(options)
     ports = settings.running
     try:
@@ -105,7 +112,8 @@ def _serve(options: argparse.Namespace) -> Exit:
         job.start()
     with suppress(OSError):  # its output may go to a full disk, which is no reason to end
         _tell(settings, advertised, claim, trust=None if settings.tls.certificate else tls)
-    signal.sigwait(stops)
+    with _ready(settings, advertised):
+        signal.sigwait(stops)
     for listener in listeners:  # all of them before any is waited for
         listener.refuse()
     for listener in listeners:
@@ -115,6 +123,23 @@ def _serve(options: argparse.Namespace) -> Exit:
         job.stop()
     engines.close()
     return Exit.OK
+
+
+@contextmanager
+def _ready(settings: Settings, advertised: Advertised) -> Iterator[None]:
+    """Have the addresses in the file for it, meanwhile."""
+    if settings.ready_file is None:
+        yield
+        return
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - only compared
+    addresses = [f"{advertised.scheme}://{host}:{port}\n" for port in settings.running.values()]
+    try:
+        settings.ready_file.write_text("".join(addresses))
+    except OSError as error:
+        log.warning("trainshed.ready_file: %s cannot be written: %s", settings.ready_file, error.strerror)
+    yield
+    with suppress(OSError):
+        settings.ready_file.unlink()
 
 
 def _redirecting(settings: Settings, advertised: Advertised, watch: Watch) -> list[Listener]:

@@ -23,7 +23,8 @@ __all__ = ["LISTENERS", "PORTS", "Settings"]
 class Settings:
     """The whole configuration of one server process.
 
-    data_dir: where everything is kept. host: the address to listen on. ports: listener -> TCP port. listeners: those that
+    data_dir: where everything is kept. profile: by which engines; it is asked for by name, so that no server keeps things in
+    a folder whose owner meant a cluster. host: the address to listen on. ports: listener -> TCP port. listeners: those that
     run. durable: wait for the disk at every write, so that a power cut loses nothing that was acknowledged.
     addresses: by what urls it is reached. tls: whether and how it speaks it. files_urls, files_host: further urls of the file
     server; for the deletion of files.
@@ -33,10 +34,11 @@ class Settings:
     accounts: who may log in, and how. token_secret: signs the tokens of logins; without it one is made in data_dir.
     files: what the file server allows. files_place: where it keeps them.
     files_deletion: whether the files of what is deleted are deleted, and files_retries: how often it is tried.
-    logs: where what is said goes. metrics: who reads figures.
+    ready_file: has the addresses of the listeners while they answer. logs: where what is said goes. metrics: who reads figures.
     """
 
     data_dir: Path
+    profile: str = "embedded"
     host: str = "127.0.0.1"
     ports: dict[str, int] = field(default_factory=PORTS.copy)
     listeners: tuple[str, ...] = LISTENERS
@@ -57,6 +59,7 @@ class Settings:
     files_retries: Retries = RETRIES
     files: FilePolicy = FILE_POLICY
     files_place: FilesPlace = FILES_PLACE
+    ready_file: Path | None = None
     logs: Logs = field(default_factory=Logs)
     metrics: Metrics = field(default_factory=Metrics)
 

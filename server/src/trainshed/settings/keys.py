@@ -65,6 +65,12 @@ _USERS = records(
     {"username": TEXT, "password": TEXT, "name": TEXT, "role": _ROLE},
     secret=frozenset({"password"}),
 )
+# Asked for by name it is refused in words; it never becomes the embedded engines without a word.
+_PROFILE = Form(
+    "embedded: scale-out is not in this release, which speaks to no MongoDB, Elasticsearch or Redis",
+    choice("embedded").read,
+    text=True,
+)
 _DAYS = maybe(whole(1, 100_000, of="days"))
 
 KEYS = (
@@ -74,6 +80,13 @@ KEYS = (
     Key("trainshed.web.port", PORT, "ports.web", "The port of the web application."),
     Key("trainshed.listeners", many(choice(*LISTENERS)), "listeners", "The listeners that this process runs."),
     Key("trainshed.data_dir", PATH, "data_dir", "The folder where everything is kept."),
+    Key("trainshed.profile", _PROFILE, "profile", "Which engines keep everything: embedded ones, in the data folder."),
+    Key(
+        "trainshed.ready_file",
+        maybe(PATH),
+        "ready_file",
+        "A file with the addresses of the listeners, there as long as they answer; `trainshed-health` asks them.",
+    ),
     Key(
         "trainshed.durable",
         FLAG,
