@@ -18,9 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainshed_provision import plan
-from trainshed_provision.bake import context, disk, layer, rootfs
+from trainshed_provision.bake import context, disk, layer, packages, rootfs
 from trainshed_provision.bake.context import Bake
-from trainshed_provision.bake.vm import TARGETS
 from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.spec import GIB, SERVICES, Ports, VmSpec
 from trainshed_provision.targets.vm import boot, health, image, qemu
@@ -117,7 +116,9 @@ def bare_image(root: Path, path: Path) -> Image:
     commit, epoch = context.commit(root)
     with workdir(root / "build") as work:
         bake = Bake(checkout=root, work=work, version="bare", commit=commit, epoch=epoch, inputs="")
-        rootfs.unpack(bake, rootfs.base(bake, *TARGETS))
+        locked = packages.provide(bake, tell=print)
+        rootfs.unpack(bake, rootfs.base(bake, locked))
+        layer.install(bake, locked)
         layer.add(bake)
         fstab = bake.tree / "etc/fstab"
         fstab.write_text("".join(line for line in fstab.open() if "trainshed-data" not in line))

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from trainshed_provision import process
-from trainshed_provision.bake import context, manifest, vm
-from trainshed_provision.bake.digest import file_digest
+from trainshed_provision.bake import context, manifest, packages, stages
 from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.cli import main
 from trainshed_provision.commands import bake as command
@@ -25,24 +24,49 @@ def context_in(build: Path, work: Path) -> context.Bake:
     return context.Bake(checkout=build.parent, work=work, version="1.0", commit="c0ffee", epoch=0, inputs="same")
 
 
-def write_image(bake: context.Bake, content: bytes) -> None:
+def write_image(bake: context.Bake, content: bytes, *, more: dict[str, Any] | None = None) -> None:
     qcow2 = bake.work / "image.qcow2"
     qcow2.write_bytes(content)
-    text = {"file": f"{bake.name}.qcow2", "bytes": len(content), "sha256": file_digest(qcow2)}
-    manifest.publish(bake, qcow2, {**text, "debian": {"bash": "5"}, "inputs": bake.inputs, "name": bake.name})
+    described = {"qcow2": manifest.describe_file(qcow2, name=f"{bake.name}.qcow2")}
+    facts = {"tree_digest": "abc", "locked": True, **(more or {})}
+    text = manifest.describe(bake, facts=facts, files=described, seconds={})
+    manifest.publish(bake, {"qcow2": qcow2}, {"tree.txt": ""}, text, endings=stages.FORMATS)
 
 
-def stages(*does: Callable[[context.Bake, vm.State], None]) -> tuple[vm.Stage, ...]:
-    return tuple(vm.Stage(name=f"s{i}", title="a test", do=do) for i, do in enumerate(does))
+def steps(*does: stages.Do) -> tuple[stages.Stage, ...]:
+    return tuple(stages.Stage(name=f"s{i}", title="a test", do=do) for i, do in enumerate(does))
 
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_the_stages_make_the_tree_before_they_check_it_and_check_it_before_they_write() -> None:
-    names = [stage.name for stage in vm.STAGES]
-    assert names == ["wheels", "base", "unpack", "converge", "clean", "layer", "check", "disk", "compress", "publish"]
+def names(plan: tuple[stages.Stage, ...]) -> list[str]:
+    return [stage.name for stage in plan]
+
+
+ROOT = ["packages", "wheels", "base", "unpack", "converge", "clean", "check", "root", "list"]
+DISK = ["layer", "check-disk", "disk"]
+
+
+def test_every_image_is_made_from_one_root_and_disks_from_one_disk() -> None:
+    plan = names(stages.plan(stages.TARGETS["all"], rooted=False))
+    assert plan[: len(ROOT + DISK)] == ROOT + DISK
+    assert set(plan[len(ROOT + DISK) : -1]) == set(stages.FORMATS)
+    assert plan[-1] == "publish"
+
+
+def test_a_container_needs_no_kernel() -> None:
+    assert names(stages.plan(["oci.tar"], rooted=False)) == [*ROOT, "oci.tar", "publish"]
+
+
+def test_a_root_that_is_there_is_not_made_again() -> None:
+    assert names(stages.plan(["oci.tar"], rooted=True)) == ["packages", "list", "oci.tar", "publish"]
+    assert names(stages.plan(["qcow2"], rooted=True)) == ["packages", "list", *DISK, "qcow2", "publish"]
+
+
+def test_every_ending_of_a_target_is_a_format_and_all_has_them_all() -> None:
+    assert set(stages.TARGETS["all"]) == set(stages.FORMATS)
 
 
 @pytest.mark.parametrize("error", [ShedError("no"), OSError("no"), KeyboardInterrupt()], ids=lambda e: type(e).__name__)
@@ -52,12 +76,12 @@ def test_a_bake_that_ends_early_leaves_the_good_image_and_nothing_else(tmp_path:
         write_image(context_in(build, work), b"good")
     before = files(build)
 
-    def half(bake: context.Bake, state: vm.State) -> None:
+    def half(bake: context.Bake, state: stages.State) -> None:
         (bake.work / "image.qcow2").write_bytes(b"half")
         raise error
 
     with pytest.raises(type(error)), workdir(build) as work:
-        vm.run(context_in(build, work), tell=lambda _: None, stages=stages(half))
+        stages.run(context_in(build, work), steps(half), tell=lambda _: None)
     assert files(build) == before
     assert (build / "images/trainshed-1.0-amd64.qcow2").read_bytes() == b"good"
 
@@ -72,8 +96,8 @@ def test_the_next_bake_removes_what_a_killed_one_left_and_nothing_of_a_running_o
 def test_progress_is_a_line_for_each_stage_with_its_seconds(tmp_path: Path) -> None:
     told: list[str] = []
     (tmp_path / "build").mkdir()
-    vm.run(context_in(tmp_path / "build", tmp_path), tell=told.append, stages=stages(lambda b, s: None))
-    assert told == ["s0           0.0 s  a test"]
+    stages.run(context_in(tmp_path / "build", tmp_path), steps(lambda b, s: None), tell=told.append)
+    assert told == ["s0            0.0 s  a test"]
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -81,12 +105,12 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 
 def test_a_disk_that_fills_up_is_named_as_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(bake: context.Bake, state: vm.State) -> None:
+    def fails(bake: context.Bake, state: stages.State) -> None:
         raise ShedError("mke2fs failed")
 
     full_disk(monkeypatch, 1000)
     with pytest.raises(ShedError, match="no space left") as caught:
-        vm.run(context_in(tmp_path / "build", tmp_path), tell=lambda _: None, stages=stages(fails))
+        stages.run(context_in(tmp_path / "build", tmp_path), steps(fails), tell=lambda _: None)
     assert caught.value.code == Exit.NO_SPACE
 
 
@@ -94,7 +118,7 @@ def test_too_little_room_is_said_before_anything_is_done(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(process, "need", lambda *programs: None)
     full_disk(monkeypatch, 1 << 30)
-    with pytest.raises(ShedError, match="4096 MB free") as caught:
+    with pytest.raises(ShedError, match="6144 MB free") as caught:
         command.preflight(tmp_path / "build")
     assert caught.value.code == Exit.NO_SPACE
 
@@ -125,7 +149,9 @@ def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_dry_run_prints_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bake", "vm", "--dry-run", "--json"]) == Exit.OK
-    assert [row["stage"] for row in json.loads(capsys.readouterr().out)] == [stage.name for stage in vm.STAGES]
+    assert [row["stage"] for row in json.loads(capsys.readouterr().out)] == [
+        stage.name for stage in stages.plan(["qcow2"], rooted=False)
+    ]
 
 
 @pytest.fixture
@@ -134,23 +160,71 @@ def baked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with workdir(tmp_path / "build") as work:
         write_image(context_in(tmp_path / "build", work), b"good")
     monkeypatch.setattr(context, "checkout", lambda: tmp_path)
-    monkeypatch.setattr(context, "input_digest", lambda root, week: "same")
+    monkeypatch.setattr(context, "input_digest", lambda root: "same")
     return tmp_path / "build" / "images"
 
 
-def test_unchanged_inputs_are_not_baked_again(
-    baked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    extra: dict[str, Any] = json.loads((baked / "latest.json").read_text())
-    (baked / "latest.json").write_text(json.dumps({**extra, "version": "1.0", "tree_digest": "abc"}))
+def test_unchanged_inputs_are_not_baked_again(baked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bake", "vm"]) == Exit.OK
     assert "nothing changed" in capsys.readouterr().out
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """The files that `shed bake ...` sets out to make."""
+    made: list[str] = []
+
+    def run(bake: context.Bake, plan: tuple[stages.Stage, ...], **_: object) -> stages.State:
+        made.extend(name for name in names(plan) if name in stages.FORMATS)
+        raise ShedError("far enough")
+
+    def ask(*words: str, commit: str = "c0ffee") -> list[str]:
+        monkeypatch.setattr(context, "commit", lambda root: (commit, 0))
+        assert main(["bake", *words]) == Exit.FAILED
+        return made
+
+    monkeypatch.setattr(stages, "run", run)
+    monkeypatch.setattr(command, "preflight", lambda build: None)
+    monkeypatch.setattr(context, "server_version", lambda root: "1.0")
+    return ask
+
+
+def test_another_target_of_the_same_inputs_is_baked_beside_it(baked: Path, asked: Callable[..., list[str]]) -> None:
+    missing = set(stages.TARGETS["all"]) - {"qcow2"}
+    assert set(asked("all")) == missing
+
+
+def test_of_another_commit_every_file_is_made_anew(baked: Path, asked: Callable[..., list[str]]) -> None:
+    assert set(asked("all", commit="beef")) == set(stages.TARGETS["all"])
+
+
+def test_force_makes_all_that_is_asked_for_anew(baked: Path, asked: Callable[..., list[str]]) -> None:
+    assert set(asked("vm", "--force")) == set(stages.TARGETS["vm"])
+
+
+def test_locked_is_not_content_with_an_image_of_other_packages(
+    tmp_path: Path, baked: Path, asked: Callable[..., list[str]]
+) -> None:
+    with workdir(tmp_path / "build") as work:
+        write_image(context_in(tmp_path / "build", work), b"good", more={"locked": False})
+    assert main(["bake", "vm"]) == Exit.OK
+    assert asked("vm", "--locked", commit="beef") == ["qcow2"]
+
+
+def test_files_of_another_bake_do_not_stay_beside_the_image(tmp_path: Path, baked: Path) -> None:
+    stale, other = baked / "trainshed-1.0-amd64.raw", baked / "trainshed-0.9-amd64.raw"
+    for path in (stale, other):
+        path.write_bytes(b"of an older commit")
+    with workdir(tmp_path / "build") as work:
+        write_image(context_in(tmp_path / "build", work), b"newer")
+    assert not stale.exists()
+    assert other.exists()
 
 
 @pytest.mark.parametrize("damage", ["longer", "gone", "other bytes", "no JSON"])
 def test_a_damaged_image_is_no_image(baked: Path, damage: str) -> None:
     image = baked / "trainshed-1.0-amd64.qcow2"
-    assert manifest.newest(baked) is not None
+    assert (manifest.newest(baked) or {})["files"].keys() == {"qcow2"}
     damages: dict[str, Callable[[], object]] = {
         "longer": lambda: image.write_bytes(b"good and more"),
         "gone": image.unlink,
@@ -158,10 +232,12 @@ def test_a_damaged_image_is_no_image(baked: Path, damage: str) -> None:
         "no JSON": lambda: (baked / "latest.json").write_text("{"),
     }
     damages[damage]()
-    assert manifest.newest(baked) is None
+    assert not (manifest.newest(baked) or {"files": {}})["files"]
 
 
-def test_the_inputs_change_with_a_role_and_with_the_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_inputs_change_with_a_role_and_with_the_lock_of_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(context, "INPUT_CODE", ())
     for name in context.INPUTS:
         path = tmp_path / name
@@ -170,13 +246,30 @@ def test_the_inputs_change_with_a_role_and_with_the_week(tmp_path: Path, monkeyp
             path.write_text("one")
         else:
             path.mkdir(parents=True)
-    first = context.input_digest(tmp_path, week="2026-W01")
-    assert context.input_digest(tmp_path, week="2026-W01") == first
-    assert context.input_digest(tmp_path, week="2026-W02") != first
-    (tmp_path / "roles" / "new").write_text("")
-    assert context.input_digest(tmp_path, week="2026-W01") != first
+    seen = {context.input_digest(tmp_path), context.input_digest(tmp_path)}
+    assert len(seen) == 1
+    for path in (tmp_path / "roles" / "new", tmp_path / packages.LOCK):
+        path.write_text("")
+        seen.add(context.input_digest(tmp_path))
+    assert len(seen) == 3
 
 
-def test_python_distributions_are_read_from_the_wheelhouse() -> None:
-    text = "flask==3.1.3 --hash=sha256:aa\ntrainshed==0.1.0 --hash=sha256:bb\n"
-    assert manifest.python_distributions(text) == {"flask": "3.1.3", "trainshed": "0.1.0"}
+def test_source_date_epoch_sets_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, _ = context.commit(context.checkout())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
+    assert context.commit(context.checkout()) == (commit, 12345)
+
+
+def test_python_distributions_are_those_in_the_tree() -> None:
+    site = "opt/trainshed/releases/1/lib/python3.13/site-packages"
+    listing = f"100644 0:0 aa {site}/Flask-3.1.3.dist-info/METADATA\n100644 0:0 bb {site}/flask/app.py\n"
+    assert manifest.python_distributions(listing) == {"flask": "3.1.3"}
+
+
+def test_debian_packages_are_those_installed() -> None:
+    status = (
+        "Package: bash\nStatus: install ok installed\nPriority: required\nVersion: 5.2-1\nDescription: a shell\n more\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n"
+        "Package: zstd\nStatus: install ok installed\nVersion: 1.5.7+dfsg-1\n"
+    )
+    assert manifest.debian_packages(status) == {"bash": "5.2-1", "zstd": "1.5.7+dfsg-1"}

@@ -78,7 +78,8 @@ def make_image(path: Path, size: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", path, size])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest = {"file": path.name, "sha256": digest, "version": "0.1.0", "tree_digest": "0" * 64}
+    file = {"file": path.name, "sha256": digest}
+    manifest = {"files": {"qcow2": file}, "version": "0.1.0", "tree_digest": "0" * 64}
     path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
     return path
 

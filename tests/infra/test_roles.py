@@ -13,7 +13,7 @@ from trainshed import cli
 from trainshed_provision.assertions.hardening import SYSCTLS
 from trainshed_provision.bake.converge import SKIPPED
 from trainshed_provision.bake.disk import LABEL
-from trainshed_provision.bake.rootfs import packages
+from trainshed_provision.bake.packages import asked
 
 CHECKOUT = Path(__file__).parents[2]
 ROLES = sorted(path for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
@@ -81,7 +81,7 @@ def test_no_phase_but_run_starts_anything(role: Path) -> None:
 
 def test_the_image_brings_what_the_role_would_install() -> None:
     wanted = read(CHECKOUT / "roles/trainshed_base/defaults/main.yml")["trainshed_base_packages"]
-    assert set(wanted) <= set(packages(CHECKOUT, "common"))
+    assert set(wanted) <= set(asked(CHECKOUT, "common"))
 
 
 def test_the_kernel_settings_are_those_the_rules_ask_for() -> None:

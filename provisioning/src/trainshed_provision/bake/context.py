@@ -1,9 +1,9 @@
 """What one bake works on: the checkout, its folders and the facts that every stage shares."""
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from trainshed_provision import process
@@ -23,12 +23,12 @@ INPUTS = (
     "playbooks/bake.yml",
     "images",
 )
-INPUT_CODE = ("bake", "assertions")  # of this package
+INPUT_CODE = ("bake", "formats", "assertions")  # of this package
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bake:
-    """One run. epoch: time of the commit in seconds; no file of the image is younger."""
+    """One run. epoch: time of the commit in seconds; no file of the image is younger. strict: the lock's packages or none."""
 
     checkout: Path
     work: Path
@@ -36,6 +36,7 @@ class Bake:
     commit: str
     epoch: int
     inputs: str
+    strict: bool = False
 
     @property
     def build(self) -> Path:
@@ -46,6 +47,27 @@ class Bake:
     def cache(self) -> Path:
         """Downloads and the base root, kept between bakes."""
         return self.build / "cache"
+
+    @property
+    def kept(self) -> Path:
+        """Debian packages, as they were downloaded."""
+        return self.cache / "apt"
+
+    @property
+    def root(self) -> Path:
+        """The finished root as a tar, from which every image is made; kept for the next bake of the same inputs and commit."""
+        key = hashlib.sha256(f"{self.inputs} {self.commit} {self.epoch}".encode()).hexdigest()[:16]
+        return self.cache / f"root-{key}.tar"
+
+    @property
+    def root_lock(self) -> Path:
+        """The lock of the packages in it."""
+        return self.root.with_suffix(".lock")
+
+    def is_rooted(self, committed: str) -> bool:
+        """Whether the root is there; for a strict bake it has to be of the packages in the `committed` lock."""
+        there = self.root.is_file() and self.root_lock.is_file()
+        return there and (not self.strict or self.root_lock.read_text() == committed)
 
     @property
     def images(self) -> Path:
@@ -91,23 +113,17 @@ def server_version(root: Path) -> str:
 
 
 def commit(root: Path) -> tuple[str, int]:
-    """The checked-out commit and its time in seconds."""
+    """The checked-out commit, and its time in seconds unless SOURCE_DATE_EPOCH states another."""
     # The bake runs as root on somebody's checkout, which git would refuse.
     out = process.run(["git", "-c", "safe.directory=*", "-C", root, "log", "-1", "--format=%H %ct"])
     commit_id, seconds = out.decode().split()
-    return commit_id, int(seconds)
+    return commit_id, int(os.environ.get("SOURCE_DATE_EPOCH") or seconds)
 
 
-def week() -> str:
-    """The ISO week, as in 2026-W47. It is an input: an image is made anew each week, with that week's security updates."""
-    year, number, _ = datetime.now(UTC).isocalendar()
-    return f"{year}-W{number:02}"
-
-
-def input_digest(root: Path, *, week: str) -> str:
+def input_digest(root: Path) -> str:
     """sha256 of the names and contents of all that an image is made from."""
     code = Path(__file__).resolve().parents[1]
-    total = hashlib.sha256(week.encode())
+    total = hashlib.sha256()
     for top in [*(root / i for i in INPUTS), *(code / i for i in INPUT_CODE)]:
         for path in sorted([top] if top.is_file() else top.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

@@ -18,6 +18,13 @@ def in_root(bake: Bake, argv: Sequence[str | Path]) -> list[str | Path]:
     return ["unshare", "--mount", "--propagation", "private", "sh", script, bake.tree, *argv]
 
 
+def no_starts(tree: Path) -> None:
+    """Keep packages from starting what they bring; cleaning takes it out again."""
+    policy = tree / "usr" / "sbin" / "policy-rc.d"
+    policy.write_text(NO_STARTS)
+    policy.chmod(0o755)
+
+
 def playbook_argv(bake: Bake, wheelhouse: Path) -> list[str | Path]:
     """ansible-playbook on the tree."""
     variables = {
@@ -34,9 +41,7 @@ def playbook_argv(bake: Bake, wheelhouse: Path) -> list[str | Path]:
 
 def converge(bake: Bake, wheelhouse: Path) -> None:
     """Run the playbook; its output goes to the log."""
-    policy = bake.tree / "usr" / "sbin" / "policy-rc.d"
-    policy.write_text(NO_STARTS)
-    policy.chmod(0o755)
+    no_starts(bake.tree)
     process.run(
         in_root(bake, playbook_argv(bake, wheelhouse)),
         env={

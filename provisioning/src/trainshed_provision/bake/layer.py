@@ -1,19 +1,37 @@
-"""What only a disk needs on top of the tree that all targets share: fstab and the boot loader's files."""
+"""What only a disk needs, on top of the root that all targets share: kernel, boot loader, fstab."""
 
 import shutil
 from pathlib import Path
 
 from trainshed_provision import process
+from trainshed_provision.bake import packages
 from trainshed_provision.bake.context import Bake
+from trainshed_provision.bake.converge import in_root, no_starts
+from trainshed_provision.bake.packages import Package
 
 # What GRUB's core needs to find its modules and configuration; the rest is loaded from /boot/grub.
 CORE_MODULES = ["biosdisk", "part_gpt", "ext2", "search", "search_label", "normal"]
 NOT_MODULES = ("*.image", "*.module", "*.exec", "kernel.img")
 BOOT_IMAGE = Path("usr/lib/grub/i386-pc/boot.img")
+REPOSITORY = "packages"  # in the tree while apt installs from it
+
+
+def install(bake: Bake, locked: list[Package]) -> None:
+    """Install the packages of images/vm, by the tree's own apt, out of the locked ones."""
+    repository = packages.repository(locked, bake.kept, bake.tree / REPOSITORY)
+    (repository / "list").write_text(f"deb [trusted=yes] file:/{REPOSITORY} ./\n")
+    no_starts(bake.tree)
+    sources = [f"Dir::Etc::SourceList=/{REPOSITORY}/list", "Dir::Etc::SourceParts=/dev/null"]
+    apt: list[str | Path] = ["chroot", bake.tree, "apt-get", *(word for option in sources for word in ("-o", option))]
+    environment = {**bake.environment, "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": "/tmp"}  # noqa: S108 - of the tree, in memory
+    wanted = packages.asked(bake.checkout, "vm")
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
+        process.run(in_root(bake, [*apt, *words]), env=environment, log_to=bake.log)
+    shutil.rmtree(repository)
 
 
 def add(bake: Bake) -> None:
-    """Add the disk's files to the tree, and work/core.img: GRUB for the BIOS boot partition."""
+    """Add fstab and the boot loader's files to the tree, and work/core.img: GRUB for the BIOS boot partition."""
     data = bake.checkout / "images" / "vm"
     grub = bake.tree / "boot" / "grub"
     shutil.copytree(bake.tree / BOOT_IMAGE.parent, grub / "i386-pc", ignore=shutil.ignore_patterns(*NOT_MODULES))

@@ -1,70 +1,87 @@
-"""What an image holds and where it came from, beside the image as a file."""
+"""What an image holds and where it came from, beside its files: one manifest for all formats of one root."""
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trainshed_provision import process
 from trainshed_provision.bake.context import ARCHITECTURE, SUITE, Bake
 from trainshed_provision.bake.digest import file_digest
 
 LATEST = "latest.json"  # of the newest image; written last, so what it names is whole
 
 
-def debian_packages(tree: Path) -> dict[str, str]:
-    """Version by name, as dpkg says."""
-    out = process.run(["dpkg-query", f"--root={tree}", "--show", "--showformat=${Package} ${Version}\n"])
-    return dict(sorted(line.split(" ", 1) for line in out.decode().splitlines()))
+def debian_packages(status: str) -> dict[str, str]:
+    """Version by name of what is installed, from dpkg's status file."""
+    found = re.findall(
+        r"^Package: (\S+)\nStatus: \S+ \S+ installed\n(?:.+\n)*?Version: (\S+)$", status, flags=re.MULTILINE
+    )
+    return dict(sorted(found))
 
 
-def python_distributions(requirements: str) -> dict[str, str]:
-    """Version by name, from the wheelhouse's requirements.txt."""
-    return dict(sorted(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", requirements, flags=re.MULTILINE)))
+def python_distributions(listing: str) -> dict[str, str]:
+    """Version by name of what the server's environment has, from a listing of the tree."""
+    found = re.findall(r"/site-packages/([^/\s]+)-([^/\s-]+)\.dist-info/METADATA$", listing, flags=re.MULTILINE)
+    return {name.replace("_", "-").lower(): version for name, version in sorted(found)}
 
 
-def describe(
-    bake: Bake, qcow2: Path, *, tree_digest: str, disk_bytes: int, seconds: dict[str, float]
-) -> dict[str, Any]:
-    """The manifest. Sizes in bytes; seconds by stage."""
+def describe_file(path: Path, *, name: str) -> dict[str, Any]:
+    """One entry of "files". bytes: its size as read, holes counted."""
+    return {"file": name, "sha256": file_digest(path), "bytes": path.stat().st_size}
+
+
+def describe(bake: Bake, *, facts: dict[str, Any], files: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
+    """The manifest. facts: of the root and the layer; files: by ending; seconds: by stage of this bake."""
     return {
         "name": bake.name,
-        "file": f"{bake.name}.qcow2",
         "version": bake.version,
         "commit": bake.commit,
         "commit_time": bake.epoch,
         "inputs": bake.inputs,
         "suite": SUITE,
         "architecture": ARCHITECTURE,
-        "tree_digest": tree_digest,
-        "sha256": file_digest(qcow2),
-        "bytes": qcow2.stat().st_size,
-        "disk_bytes": disk_bytes,
+        "files": files,
+        **facts,
         "seconds": seconds,
-        "debian": debian_packages(bake.tree),
-        "python": python_distributions((bake.work / "requirements.txt").read_text()),
     }
 
 
-def publish(bake: Bake, qcow2: Path, manifest: dict[str, Any]) -> None:
-    """Move the image and its papers into build/images, each by one rename, latest.json last."""
+def publish(
+    bake: Bake, made: dict[str, Path], papers: dict[str, str], manifest: dict[str, Any], *, endings: Iterable[str]
+) -> None:
+    """Move files and papers into build/images, each by one rename, latest.json last.
+
+    made: files by ending; papers: texts by ending. Then files of this name with one of the `endings` that the manifest does
+    not name are removed: they are of another bake.
+    """
     bake.images.mkdir(parents=True, exist_ok=True)
-    listing = "".join(f"{name} {version}\n" for name, version in manifest["debian"].items())
     text = json.dumps(manifest, indent=2) + "\n"
-    papers = {f"{bake.name}.packages.txt": listing, f"{bake.name}.manifest.json": text, LATEST: text}
-    qcow2.replace(bake.images / manifest["file"])
-    for name, content in papers.items():
+    for ending, path in made.items():
+        path.replace(bake.images / f"{bake.name}.{ending}")
+    texts = {f"{bake.name}.{ending}": content for ending, content in papers.items()}
+    for name, content in {**texts, f"{bake.name}.manifest.json": text, LATEST: text}.items():
         partial = bake.work / name
-        partial.write_text(content)
+        partial.write_text(content, errors="surrogateescape")
         partial.replace(bake.images / name)
+    for ending in set(endings) - manifest["files"].keys():
+        (bake.images / f"{bake.name}.{ending}").unlink(missing_ok=True)
 
 
 def newest(images: Path) -> dict[str, Any] | None:
-    """The manifest of the newest image if that image is there, whole; else None."""
+    """The manifest of the newest image, with those of its files that are there, whole; None when there is no manifest."""
     try:
         manifest: dict[str, Any] = json.loads((images / LATEST).read_text())
-        image = images / manifest["file"]
-        whole = image.stat().st_size == manifest["bytes"] and file_digest(image) == manifest["sha256"]
-    except (OSError, ValueError, KeyError):
+        written = (images / LATEST).stat().st_mtime_ns
+        whole = {ending: file for ending, file in manifest["files"].items() if _is_whole(images, file, written)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest if whole else None
+    return {**manifest, "files": whole}
+
+
+def _is_whole(images: Path, file: dict[str, Any], written: int) -> bool:
+    """A file older than its manifest was not touched since; reading gigabytes to say "nothing changed" would take a minute."""
+    path = images / file["file"]
+    if not path.is_file() or path.stat().st_size != file["bytes"]:
+        return False
+    return path.stat().st_mtime_ns < written or file_digest(path) == str(file["sha256"])

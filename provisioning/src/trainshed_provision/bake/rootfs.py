@@ -1,11 +1,13 @@
-"""The base root file system: a minimal Debian with the image's packages, nothing of ours in it yet."""
+"""The base root file system: a minimal Debian with the packages of all targets, nothing of ours in it yet."""
 
 import hashlib
-import json
+import shutil
 from pathlib import Path
 
 from trainshed_provision import process
-from trainshed_provision.bake.context import SUITE, Bake, week
+from trainshed_provision.bake import packages
+from trainshed_provision.bake.context import SUITE, Bake
+from trainshed_provision.bake.packages import Package
 
 # No translations, manuals or documents: nobody reads them here, and they are a third of the size.
 APT_OPTIONS = ['Acquire::Languages "none"', 'APT::Install-Recommends "false"']
@@ -17,41 +19,33 @@ DPKG_OPTIONS = [
 ]
 
 
-def packages(checkout: Path, *targets: str) -> list[str]:
-    """The packages in images/<target>/packages.txt of each target, sorted."""
-    files = [checkout / "images" / target / "packages.txt" for target in targets]
-    lines = [line.strip() for file in files for line in file.read_text().splitlines()]
-    return sorted({line for line in lines if line and not line.startswith("#")})
-
-
-def mmdebstrap_argv(include: list[str], *, archives: Path, target: Path) -> list[str | Path]:
-    """The command that makes the base root. archives: where downloaded packages are kept between bakes.
+def mmdebstrap_argv(include: list[str], *, repository: Path, target: Path) -> list[str | Path]:
+    """The command that makes the base root out of a repository of packages.
 
     It runs in a mount namespace of its own, so that a killed bake leaves no mount behind.
     """
     return [
         *("unshare", "--mount", "--propagation", "private"),
-        *("mmdebstrap", "--variant=minbase", "--mode=root", "--components=main", "--format=tar"),
+        *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=tar"),
         *(f"--aptopt={option}" for option in APT_OPTIONS),
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
-        *("--skip=download/empty", "--skip=essential/unlink"),
-        '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
-        f"--setup-hook=sync-in {archives} /var/cache/apt/archives",
-        f"--customize-hook=sync-out /var/cache/apt/archives {archives}",
         f"--include={','.join(include)}",
-        *(SUITE, target),
+        # Trusted: each file was compared with the hash in the lock.
+        *(SUITE, target, f"deb [trusted=yes] copy:{repository} ./"),
     ]
 
 
-def base(bake: Bake, *targets: str) -> Path:
-    """The tar of the base root, from the cache when this week's with the same packages is there."""
-    include = packages(bake.checkout, *targets)
-    key = hashlib.sha256(json.dumps([week(), SUITE, include, APT_OPTIONS, DPKG_OPTIONS]).encode()).hexdigest()[:16]
-    cached = bake.cache / f"base-{key}.tar"
+def base(bake: Bake, locked: list[Package]) -> Path:
+    """The tar of the base root, from the cache when it was made of the same packages before."""
+    include = packages.asked(bake.checkout, "common")
+    told = "\n".join([packages.render(locked), *include, *APT_OPTIONS, *DPKG_OPTIONS])
+    cached = bake.cache / f"base-{hashlib.sha256(told.encode()).hexdigest()[:16]}.tar"
     if not cached.exists():
-        archives, partial = bake.cache / "apt", bake.work / "base.tar"
-        archives.mkdir(parents=True, exist_ok=True)
-        process.run(mmdebstrap_argv(include, archives=archives, target=partial), env=bake.environment, log_to=bake.log)
+        partial = bake.work / "base.tar"
+        repository = packages.repository(locked, bake.kept, bake.work / "packages")
+        argv = mmdebstrap_argv(include, repository=repository, target=partial)
+        process.run(argv, env=bake.environment, log_to=bake.log)
+        shutil.rmtree(repository)
         for old in bake.cache.glob("base-*.tar"):
             old.unlink()
         partial.rename(cached)
@@ -59,7 +53,21 @@ def base(bake: Bake, *targets: str) -> Path:
 
 
 def unpack(bake: Bake, archive: Path) -> None:
-    """Make the tree from the base."""
+    """Make the tree from a tar: the base, or the finished root."""
     bake.tree.mkdir()
     argv = ["tar", "--extract", "--preserve-permissions", "--xattrs", "--xattrs-include=*", "--numeric-owner"]
     process.run([*argv, "--file", archive, "--directory", bake.tree])
+
+
+def pack(bake: Bake, archive: Path) -> None:
+    """Write the tree as a tar whose bytes depend on the tree alone."""
+    process.run(
+        [
+            *("tar", "--create", "--format=posix", "--sort=name", "--numeric-owner", "--xattrs", "--xattrs-include=*"),
+            # Without these, times of this machine and the number of tar's process.
+            "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+            *("--file", archive, "--directory", bake.tree),
+            *sorted(path.name for path in bake.tree.iterdir()),
+        ],
+        env=bake.environment,
+    )

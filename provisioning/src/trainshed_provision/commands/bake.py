@@ -1,4 +1,4 @@
-"""Bake an image from this checkout into build/images. Unchanged inputs are not baked again."""
+"""Bake images from this checkout into build/images, all from one root. What is there, of unchanged inputs, is not baked again."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,18 +15,31 @@ from types import FrameType
 from typing import Any
 
 from trainshed_provision import process
-from trainshed_provision.bake import context, manifest, vm
+from trainshed_provision.bake import context, manifest, packages, stages
 from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.errors import Exit, ShedError
 
-HELP = "bake an image from this checkout"
-NEEDED_BYTES = 4 << 30  # tree 0.7 GB, base 0.4, packages 0.2, disk 1.0, image 0.2, and room
+HELP = "bake images from this checkout"
+NEEDED_BYTES = 6 << 30  # tree 0.7 GB, base 0.3, root 0.4, packages 0.2, disk 1.0, files 2.0, and room
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed bake`."""
-    parser.add_argument("target", choices=["vm"], help="what to bake")
-    parser.add_argument("--force", action="store_true", help="bake even if nothing changed")
+    files = "; ".join(
+        f"{target}: {', '.join(endings)}" for target, endings in stages.TARGETS.items() if target != "all"
+    )
+    parser.add_argument("target", nargs="?", choices=[*stages.TARGETS], help=f"what to bake ({files})")
+    parser.add_argument("--force", action="store_true", help="bake even if nothing changed, the root anew too")
+    parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse to bake from other packages than the lock's, whatever the mirrors have",
+    )
+    parser.add_argument(
+        "--update-lock",
+        action="store_true",
+        help=f"write the newest packages into {packages.LOCK} and stop; needs no root",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the stages and stop")
     parser.add_argument(
         "--json", action="store_true", help="print the image's manifest as JSON; progress goes to stderr"
@@ -33,26 +47,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def bake(options: argparse.Namespace) -> int:
-    """Bake unless the newest image has the same inputs; print what there is then."""
+    """Bake those files of the target that the newest image, of the same inputs, does not have; print what there is then."""
     root = context.checkout()
+    if options.update_lock:
+        return _update_lock(root)
+    if options.target is None:
+        raise ShedError("name what to bake", hint=f"one of: {' '.join(stages.TARGETS)}", code=Exit.USAGE)
+    endings = stages.TARGETS[options.target]
     if options.dry_run:
-        _print_plan(as_json=options.json)
+        _print_plan(stages.plan(endings, rooted=False), as_json=options.json)
         return Exit.OK
-    inputs = context.input_digest(root, week=context.week())
+    inputs = context.input_digest(root)
     image = None if options.force else manifest.newest(root / "build" / "images")
     tell = _teller(sys.stderr if options.json else sys.stdout)
-    if image and image["inputs"] == inputs:
+    if image and _is_baked(image, inputs, endings, strict=options.locked):
         tell("nothing changed since the newest image was baked (--force bakes anyway)")
     else:
-        image = _bake(root, inputs, tell)
-    _print_image(root / "build" / "images", image, as_json=options.json)
+        image = _bake(root, inputs, endings, image=image, options=options, tell=tell)
+    _print_image(root / "build" / "images", image, endings, as_json=options.json)
     return Exit.OK
 
 
-def _bake(root: Path, inputs: str, tell: Callable[[str], None]) -> dict[str, Any]:
+def _is_baked(image: dict[str, Any], inputs: str, endings: tuple[str, ...], *, strict: bool) -> bool:
+    """Whether each of these files is there, of these inputs."""
+    return image["inputs"] == inputs and set(endings) <= image["files"].keys() and (image["locked"] or not strict)
+
+
+def _update_lock(root: Path) -> int:
+    process.need("apt-get")
+    before = set(packages.parse(packages.committed(root)))
+    with tempfile.TemporaryDirectory(prefix="shed-lock-") as home:
+        after = packages.update_lock(root, Path(home))
+    new = sorted(set(after) - before)
+    for package in new:
+        print(f"{package.name} {package.version}")
+    print(f"{root / packages.LOCK}: {len(after)} packages, {len(new)} of them new or newer")
+    return Exit.OK
+
+
+def _bake(
+    root: Path,
+    inputs: str,
+    endings: tuple[str, ...],
+    *,
+    image: dict[str, Any] | None,
+    options: argparse.Namespace,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
     preflight(root / "build")
     start = time.monotonic()
     commit, epoch = context.commit(root)
+    if image and (image["inputs"], image["commit"], image["commit_time"]) == (inputs, commit, epoch):
+        endings = tuple(ending for ending in endings if ending not in image["files"])
     with _terminable(), _owned_by_caller(root / "build"), workdir(root / "build") as work:
         (root / "build" / "bake.log").write_text("")
         run = context.Bake(
@@ -62,10 +108,13 @@ def _bake(root: Path, inputs: str, tell: Callable[[str], None]) -> dict[str, Any
             commit=commit,
             epoch=epoch,
             inputs=inputs,
+            strict=options.locked,
         )
-        image = vm.run(run, tell=tell)
-    tell(f"{'total':9} {time.monotonic() - start:6.1f} s")
-    return image
+        run.cache.mkdir(exist_ok=True)
+        rooted = not options.force and run.is_rooted(packages.committed(root))
+        made = stages.run(run, stages.plan(endings, rooted=rooted), tell=tell).manifest
+    tell(f"{'total':10} {time.monotonic() - start:6.1f} s")
+    return made
 
 
 def preflight(build: Path) -> None:
@@ -76,7 +125,7 @@ def preflight(build: Path) -> None:
             hint=f"run: sudo {Path(sys.argv[0]).resolve()} {' '.join(sys.argv[1:])}",
             code=Exit.MISSING,
         )
-    process.need(*vm.PROGRAMS)
+    process.need(*stages.PROGRAMS)
     build.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(build).free
     if free < NEEDED_BYTES:
@@ -117,17 +166,18 @@ def _teller(stream: Any) -> Callable[[str], None]:
     return lambda line: print(line, file=stream, flush=True)
 
 
-def _print_plan(*, as_json: bool) -> None:
+def _print_plan(plan: tuple[stages.Stage, ...], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([{"stage": stage.name, "does": stage.title} for stage in vm.STAGES], indent=2))
+        print(json.dumps([{"stage": stage.name, "does": stage.title} for stage in plan], indent=2))
     else:
-        for stage in vm.STAGES:
-            print(f"{stage.name:9} {stage.title}")
+        for stage in plan:
+            print(f"{stage.name:10} {stage.title}")
 
 
-def _print_image(images: Path, image: dict[str, Any], *, as_json: bool) -> None:
-    path = images / image["file"]
+def _print_image(images: Path, image: dict[str, Any], endings: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"path": str(path), **image}, indent=2))
-    else:
-        print(f"{path}  {image['bytes'] / 1e6:.0f} MB, version {image['version']}, tree {image['tree_digest'][:12]}")
+        print(json.dumps({"folder": str(images), **image}, indent=2))
+        return
+    for file in (image["files"][ending] for ending in endings):
+        print(f"{images / file['file']}  {(images / file['file']).stat().st_blocks * 512 / 1e6:.0f} MB")
+    print(f"version {image['version']}, tree {image['tree_digest'][:12]}")

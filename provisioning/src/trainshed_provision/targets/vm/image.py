@@ -37,14 +37,15 @@ def find(path: Path | None, *, baked: Path) -> Image:
         raise _not_found(f"no image in {baked} yet" if path is None else f"{path} has no manifest {manifest.name}")
     try:
         fields = json.loads(manifest.read_text())
+        file = fields["files"]["qcow2"]
         return Image(
-            path=(manifest.parent / fields["file"]).absolute(),
-            sha256=fields["sha256"],
+            path=(manifest.parent / file["file"]).absolute(),
+            sha256=file["sha256"],
             version=fields["version"],
             tree=fields["tree_digest"],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise _corrupt(f"{manifest} is not the manifest of an image: {error!r}") from error
+        raise _corrupt(f"{manifest} is not the manifest of a qcow2 image: {error!r}") from error
 
 
 def verify(image: Image) -> None:

@@ -1,0 +1,296 @@
+"""What is baked for which target, and the stages that make it, in order."""
+
+import hashlib
+import json
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainshed_provision import assertions
+from trainshed_provision.bake import clean, converge, disk, layer, manifest, packages, rootfs, tree, wheelhouse
+from trainshed_provision.bake.context import Bake
+from trainshed_provision.bake.offline import Tree
+from trainshed_provision.bake.packages import Package
+from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.formats import oci
+
+# The endings of the files that each target is.
+TARGETS: dict[str, tuple[str, ...]] = {
+    "vm": ("qcow2",),
+    "aws": ("raw",),
+    "docker": ("oci.tar",),
+}
+TARGETS["all"] = tuple(ending for endings in TARGETS.values() for ending in endings)
+
+# Programs of the host. chroot and unshare are everywhere; the rest comes with ./bootstrap.
+PROGRAMS = (
+    "git",
+    "unshare",
+    "chroot",
+    "tar",
+    "apt-get",
+    "dpkg-deb",
+    "mmdebstrap",
+    "sfdisk",
+    "mkfs.vfat",
+    "mmd",
+    "mcopy",
+    "mke2fs",
+    "qemu-img",
+)
+# Rules about what the layer of a disk brings: kernel, boot loader, fstab.
+OF_THE_LAYER = {"B02", "B03", "B04", "B06", "H06"}
+
+
+@dataclass
+class State:
+    """What earlier stages hand to later ones. made: files by ending; papers: texts by ending; tell: takes a line."""
+
+    tell: Callable[[str], None]
+    locked: list[Package] = field(default_factory=list)
+    wheels: Path = Path()
+    base: Path = Path()
+    disk: Path = Path()
+    facts: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Path] = field(default_factory=dict)
+    papers: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+Do = Callable[[Bake, State], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the bake. title: what it does, for the plan."""
+
+    name: str
+    title: str
+    do: Do
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One kind of file. of: what it is written from, the root or the disk. write(bake, source, target)."""
+
+    of: str
+    title: str
+    write: Callable[[Bake, Path, Path], object]
+
+
+# --- the root ---
+
+
+def _packages(bake: Bake, state: State) -> None:
+    state.locked = packages.provide(bake, tell=state.tell)
+
+
+def _packages_of_root(bake: Bake, state: State) -> None:
+    state.locked = packages.parse(bake.root_lock.read_text(), file=bake.root_lock)
+    packages.keep(bake, state.locked)
+
+
+def _wheels(bake: Bake, state: State) -> None:
+    state.wheels = wheelhouse.make(bake)
+
+
+def _base(bake: Bake, state: State) -> None:
+    state.base = rootfs.base(bake, state.locked)
+
+
+def _unpack(bake: Bake, state: State) -> None:
+    rootfs.unpack(bake, state.base)
+
+
+def _converge(bake: Bake, state: State) -> None:
+    converge.converge(bake, state.wheels)
+
+
+def _clean(bake: Bake, state: State) -> None:
+    release = json.dumps({"version": bake.version, "commit": bake.commit, "commit_time": bake.epoch}) + "\n"
+    common = bake.checkout / "images" / "common"
+    clean.clean(bake.tree, residue=common / "residue.txt", sources=common / "debian.sources", release=release)
+    clean.clamp(bake.tree, bake.epoch)
+
+
+def _check_root(bake: Bake, state: State) -> None:
+    _check(bake, without=OF_THE_LAYER)
+
+
+def _root(bake: Bake, state: State) -> None:
+    partial = bake.work / "root.tar"
+    rootfs.pack(bake, partial)
+    for old in bake.cache.glob("root-*"):
+        old.unlink()
+    bake.root_lock.write_text(packages.render(state.locked))
+    partial.rename(bake.root)
+
+
+def _list(bake: Bake, state: State) -> None:
+    changed = tree.patterns(bake.checkout / "images" / "vm" / "changes.txt")
+    listing = tree.listing(tree.of_tar(bake.root), without=changed)
+    lock = packages.render(state.locked)
+    with tarfile.open(bake.root) as tar:
+        debian = manifest.debian_packages(_text(tar, "var/lib/dpkg/status"))
+    state.facts = {
+        "tree_digest": tree.digest(listing),
+        "lock": hashlib.sha256(lock.encode()).hexdigest(),
+        "locked": lock == packages.committed(bake.checkout),
+        "debian": debian,
+        "python": manifest.python_distributions(listing),
+    }
+    state.papers = {
+        "tree.txt": listing,
+        "packages.lock": lock,
+        "packages.txt": "".join(f"{name} {version}\n" for name, version in debian.items()),
+    }
+
+
+def _text(tar: tarfile.TarFile, name: str) -> str:
+    file = tar.extractfile(name)
+    assert file is not None  # a regular file
+    return file.read().decode()
+
+
+# --- the disk ---
+
+
+def _layer(bake: Bake, state: State) -> None:
+    if not bake.tree.is_dir():
+        rootfs.unpack(bake, bake.root)
+    layer.install(bake, state.locked)
+    _clean(bake, state)
+    layer.add(bake)
+    clean.clamp(bake.tree, bake.epoch)
+    installed = manifest.debian_packages((bake.tree / "var/lib/dpkg/status").read_text())
+    state.facts["layer"] = {name: v for name, v in installed.items() if name not in state.facts["debian"]}
+    state.facts["disk_bytes"] = disk.SIZE
+
+
+def _check_disk(bake: Bake, state: State) -> None:
+    _check(bake)
+
+
+def _disk(bake: Bake, state: State) -> None:
+    state.disk = disk.write(bake)
+
+
+def _check(bake: Bake, *, without: Iterable[str] = ()) -> None:
+    results = [result for result in assertions.run(Tree(bake), where="F") if result.rule not in without]
+    failed = [result.line() for result in results if not result.ok]
+    if failed:
+        raise ShedError(
+            f"{len(failed)} of {len(results)} image rules do not hold:\n" + "\n".join(failed),
+            hint="no image was written; docs/images.md lists the rules",
+            code=Exit.CORRUPT,
+        )
+
+
+# --- the files ---
+
+
+def _write_raw(bake: Bake, source: Path, target: Path) -> None:
+    # The disk is still read by the formats after it, so it gets a second name and not another one.
+    target.hardlink_to(source)
+
+
+def _write_qcow2(bake: Bake, source: Path, target: Path) -> None:
+    disk.compress(source, target)
+
+
+def _write_oci(bake: Bake, source: Path, target: Path) -> None:
+    labels = {
+        "org.opencontainers.image.title": "Trainshed",
+        "org.opencontainers.image.version": bake.version,
+        "org.opencontainers.image.revision": bake.commit,
+        "org.opencontainers.image.licenses": "Apache-2.0",
+    }
+    config = json.loads((bake.checkout / "images" / "docker" / "image.json").read_text())
+    oci.write(source, target, epoch=bake.epoch, name=f"trainshed:{bake.version}", config=config, labels=labels)
+
+
+FORMATS: dict[str, Format] = {
+    "raw": Format(of="disk", title="the disk as it is, sparse", write=_write_raw),
+    "qcow2": Format(of="disk", title="compress the disk for QEMU and its relatives", write=_write_qcow2),
+    "oci.tar": Format(of="root", title="write the root as a container image", write=_write_oci),
+}
+
+
+def _write(ending: str) -> Do:
+    def do(bake: Bake, state: State) -> None:
+        target = bake.work / f"image.{ending}"
+        kind = FORMATS[ending]
+        kind.write(bake, state.disk if kind.of == "disk" else bake.root, target)
+        state.made[ending] = target
+
+    return do
+
+
+def _publish(bake: Bake, state: State) -> None:
+    made = {e: manifest.describe_file(path, name=f"{bake.name}.{e}") for e, path in state.made.items()}
+    before = manifest.newest(bake.images) or {}
+    same = all(before.get(k) == v for k, v in (("name", bake.name), ("commit", bake.commit), ("inputs", bake.inputs)))
+    if same and before.get("tree_digest") == state.facts["tree_digest"]:
+        made = {**before["files"], **made}
+        state.facts = {**{key: before[key] for key in ("layer", "disk_bytes") if key in before}, **state.facts}
+    state.manifest = manifest.describe(bake, facts=state.facts, files=made, seconds=state.seconds)
+    manifest.publish(bake, state.made, state.papers, state.manifest, endings=FORMATS)
+
+
+# --- the order ---
+
+ROOT = (
+    Stage(name="packages", title="have the locked Debian packages", do=_packages),
+    Stage(name="wheels", title="build the server's wheel, fetch the locked wheels it needs", do=_wheels),
+    Stage(name="base", title="make a minimal Debian with the packages of every image", do=_base),
+    Stage(name="unpack", title="unpack it", do=_unpack),
+    Stage(name="converge", title="apply the roles in a chroot", do=_converge),
+    Stage(name="clean", title="remove what building left, fix times", do=_clean),
+    Stage(name="check", title="ask the image rules of the root", do=_check_root),
+    Stage(name="root", title="pack the root that every image is made from", do=_root),
+)
+ROOTED = Stage(name="packages", title="have the packages of the root that is there", do=_packages_of_root)
+LIST = Stage(name="list", title="list its files, take the tree digest", do=_list)
+DISK = (
+    Stage(name="layer", title="add kernel, boot loader and fstab", do=_layer),
+    Stage(name="check-disk", title="ask the image rules of the disk", do=_check_disk),
+    Stage(name="disk", title="write a GPT disk for BIOS and UEFI", do=_disk),
+)
+PUBLISH = Stage(name="publish", title="write the manifest, move all into build/images", do=_publish)
+
+
+def plan(endings: Iterable[str], *, rooted: bool) -> tuple[Stage, ...]:
+    """The stages that make these files. rooted: the root is there from a bake of the same commit and inputs."""
+    wanted = [ending for ending in FORMATS if ending in set(endings)]
+    disks = any(FORMATS[ending].of == "disk" for ending in wanted)
+    writes = [Stage(name=ending, title=FORMATS[ending].title, do=_write(ending)) for ending in wanted]
+    return (*((ROOTED,) if rooted else ROOT), LIST, *(DISK if disks else ()), *writes, PUBLISH)
+
+
+def run(bake: Bake, stages: tuple[Stage, ...], *, tell: Callable[[str], None]) -> State:
+    """Run the stages; what they made. tell gets one line per stage."""
+    state = State(tell=tell)
+    for stage in stages:
+        start = time.monotonic()
+        try:
+            stage.do(bake, state)
+        except (ShedError, OSError) as error:
+            raise _explained(bake, error) from error
+        state.seconds[stage.name] = round(time.monotonic() - start, 1)
+        tell(f"{stage.name:10} {state.seconds[stage.name]:6.1f} s  {stage.title}")
+    return state
+
+
+FULL = 64 << 20  # bytes: less than this left means that the disk is what failed
+
+
+def _explained(bake: Bake, error: ShedError | OSError) -> Exception:
+    """The same error, or "no space left" when that is the cause of it."""
+    if shutil.disk_usage(bake.build).free > FULL:
+        return error
+    return ShedError(f"no space left in {bake.build}", hint="free some and bake again", code=Exit.NO_SPACE)
