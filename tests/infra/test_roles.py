@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped] # its stubs would be a package for o
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from trainshed import cli
+from trainshed.settings import PORTS
 from trainshed_provision.assertions.hardening import SYSCTLS
 from trainshed_provision.bake.converge import SKIPPED
 from trainshed_provision.bake.disk import LABEL
@@ -122,6 +123,31 @@ def test_the_server_writes_below_the_mount_and_runs_the_current_version() -> Non
 )
 def test_the_server_is_confined(name: str, value: str) -> None:
     assert server_unit()["Service"][name] == value
+
+
+def test_what_this_machine_was_told_comes_before_the_server_at_each_start() -> None:
+    server = server_unit()
+    assert {"trainshed-settings.service", "trainshed-config.service"} <= set(server["Unit"]["Wants"].split())
+    text = render("trainshed", "trainshed.service.j2", __trainshed_mount_unit="m.mount")
+    assert re.search(r"^After=.*trainshed-settings\.service", text, flags=re.MULTILINE)
+    assert server["Service"]["EnvironmentFile"] == "-/run/trainshed-settings/environment"
+    settings = unit(render("trainshed", "trainshed-settings.service.j2", __trainshed_mount_unit="m.mount"))["Service"]
+    assert "RemainAfterExit" not in settings
+    assert settings["RuntimeDirectory"] == "trainshed-settings"
+
+
+def test_a_configuration_that_cannot_be_meant_is_said_once() -> None:
+    server = server_unit()["Service"]
+    assert server["RestartPreventExitStatus"] == str(int(cli.Exit.USAGE))
+
+
+def test_the_firewall_opens_the_ports_of_the_server_and_ssh_alone() -> None:
+    rules = (CHECKOUT / "roles/trainshed/files/firewall.nft").read_text()
+    assert "policy drop;" in rules
+    (ports,) = re.findall(r"tcp dport \{ (.+) \} accept", rules)
+    assert {int(port) for port in ports.split(", ")} == {22, *PORTS.values()}
+    usual = (CHECKOUT / "roles/trainshed/files/https.nft").read_text()
+    assert f"tcp dport 443 redirect to :{PORTS['web']}" in usual
 
 
 def test_a_host_without_a_data_volume_needs_no_mount() -> None:
