@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -62,8 +61,6 @@ def _listeners(text: str) -> tuple[str, list[str]]:
 
 
 def _serve(options: argparse.Namespace) -> Exit:
-    if os.getpid() == 1:  # of a container: from that one the kernel keeps a signal without a handler
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings, findings = configuration(options)
     ports = settings.running
     try:
