@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
-# Where a rule can be asked: F = the offline tree, Q = a booted machine.
-Where = Literal["F", "Q"]
+# Where a rule can be asked: F = the offline tree, Q = a booted machine, C = an image as its cloud describes it, U = a server
+# by its web address.
+Where = Literal["F", "Q", "C", "U"]
 
 
 class Output(Protocol):
@@ -56,6 +57,13 @@ class Result:
     file: str
     found: str
     wanted: str
+
+    @classmethod
+    def of(cls, rule: str, title: str, where: Where, seen: Finding) -> "Result":
+        """What was seen, under the id of its rule."""
+        return cls(
+            rule=rule, title=title, where=where, ok=seen.ok, file=seen.file, found=seen.found, wanted=seen.wanted
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name, ready for json.dumps."""
