@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ from trainshed.adapters.files.uploads import Uploads
 from trainshed.domain.errors import InvalidKey, NotFound, StoreError, StoreFull
 from trainshed.ports.blobs import BlobInfo, Upload
 
-# 256 KiB halves the cost of a download against 64 KiB; more gains nothing.
-_PIECE = 256 * 1024
+# Each piece of a download costs changes of threads on its way out, so large ones are cheaper; but it stays in memory until
+# the client takes it. A client that has taken so many bytes, each piece in so many seconds, is given large ones.
+_PIECE, _LARGE_PIECE = 256 * 1024, 512 * 1024
+_PROVEN_BYTES, _QUICK_SECONDS = 16 * 2**20, 0.05  # more than the kernel takes for a client that reads nothing
 
 # Bytes of the disk that uploads leave free: the databases beside them need room to delete with.
 RESERVE = 32 * 2**20
@@ -166,14 +169,17 @@ class _FileReader:
         self.info = info
 
     def chunks(self, start: int, length: int) -> Iterator[bytes]:
-        stop = start + length
+        stop, proven, size = start + length, start + _PROVEN_BYTES, _PIECE
         with _translated(self.info.key):  # around the loop: there are thousands of pieces
             while start < stop:
-                piece = os.pread(self._file, min(_PIECE, stop - start), start)
+                piece = os.pread(self._file, min(size, stop - start), start)
                 if not piece:
                     raise StoreError(f"{self.info.key}: the file is shorter than it was")
+                given = time.monotonic()
                 yield piece
+                quick = time.monotonic() - given < _QUICK_SECONDS
                 start += len(piece)
+                size = _LARGE_PIECE if quick and start >= proven else _PIECE
 
 
 def _create(incoming: int) -> tuple[str, int]:
