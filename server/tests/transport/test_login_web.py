@@ -343,8 +343,9 @@ def test_a_proxy_makes_no_accounts_when_it_should_not(memory: Engines) -> None:
 # the page "Configuring ClearML Server", as it stands there
 
 
-def documented(text: str, folder: Path) -> Settings:
+def documented(text: str, folder: Path, *, services: str = "") -> Settings:
     (folder / "apiserver.conf").write_text(textwrap.dedent(text))
+    (folder / "services.conf").write_text(services)
     loaded = load({"CLEARML_CONFIG_DIR": str(folder), "TRAINSHED_DATA_DIR": str(folder / "data")})
     assert loaded.settings is not None, loaded.findings
     assert loaded.findings == ()
@@ -374,6 +375,24 @@ def test_the_documented_fixed_users(
         assert site.login(username, password).status_code == 401
     assert site.send("/auth.fixed_users_mode").get_json()["data"]["enabled"] is True
     assert site.send("/login.supported_modes").get_json()["data"]["basic"]["enabled"] is True
+
+
+def test_the_documented_guest(memory: Engines, tmp_path: Path) -> None:
+    """The page of login tells everybody who it is; it reads everything and writes nothing. Hashes are for the others."""
+    guest = "auth.fixed_users.guest.enabled: true"
+    for users, services, there in ((HASHED, "", False), ("", guest, False), (HASHED, guest, True)):
+        policy = replace(documented(users, tmp_path, services=services).accounts, passwords=QUICK.passwords)
+        site = Site(memory, policy)
+        site.services.people.configure_fixed()
+        shown = site.send("/login.supported_modes").get_json()["data"]["basic"]["guest"]
+        assert (site.login("guest", "guest").status_code == 200) is there
+        if not there:
+            assert shown == {"enabled": False}
+    assert shown == {"enabled": True, "username": "guest", "password": "guest", "name": "Guest"}
+    session = cookie(site.login("guest", "guest"))
+    page = {"X-Requested-With": "x"}
+    assert site.send("/projects.get_all", cookie=session, headers=page, json={}).status_code == 200
+    assert site.send("/projects.create", cookie=session, headers=page, json={"name": "a name"}).status_code == 403
 
 
 def test_the_documented_cookies_behind_a_balancer(memory: Engines, tmp_path: Path) -> None:

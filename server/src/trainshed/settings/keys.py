@@ -204,6 +204,20 @@ KEYS = (
         "Who they are. Without a name it is the username, without a role it is user.",
     ),
     Key(
+        "services.auth.fixed_users.guest.enabled",
+        FLAG,
+        "accounts.fixed_users.guest.enabled",
+        "With fixed users: a guest, who sees everything and changes nothing. The login page tells everybody its password.",
+    ),
+    Key("services.auth.fixed_users.guest.username", TEXT, "accounts.fixed_users.guest.username", "Its username."),
+    Key(
+        "services.auth.fixed_users.guest.password",
+        TEXT,
+        "accounts.fixed_users.guest.password",
+        "Its password, plain: no secret.",
+    ),
+    Key("services.auth.fixed_users.guest.name", TEXT, "accounts.fixed_users.guest.name", "How it is called."),
+    Key(
         "apiserver.auth.session_auth_cookie_name",
         TEXT,
         "accounts.cookies.name",
@@ -577,7 +591,6 @@ IGNORED = (
     Ignored("apiserver.auth.cookies_domain_override", _ONE_COMPANY),
     Ignored("apiserver.auth.custom_cookies", "There is one cookie, of the session."),
     Ignored("apiserver.cors.supports_credentials", "An origin that is named may use a session; one of many may not."),
-    Ignored("services.auth.fixed_users", "There is no guest: give a user the role viewer."),
     Ignored("apiserver.default_company", _ONE_COMPANY),
     Ignored("apiserver.default_company_name", _ONE_COMPANY),
     Ignored("apiserver.workers.auto_register", _BY_REPORTS),

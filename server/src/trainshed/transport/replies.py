@@ -128,7 +128,7 @@ REPLIES: dict[str, Shape] = {
     "files.get_links": {"links": dict[str, str]},
     "login.logout": _NOTHING,
     "login.supported_modes": {
-        "basic": {"enabled": bool, "guest": {"enabled": bool}},
+        "basic": {"enabled": bool, "guest": FreeForm},
         "sso": dict[str, str],
         "sso_providers": list[FreeForm],
         "server_errors": {"missed_es_upgrade": bool, "es_connection_error": bool},

@@ -14,7 +14,7 @@ from trainshed.services.accounts.accounts import HEADER, NAMED, Accounts
 from trainshed.services.accounts.attempts import Limiter
 from trainshed.services.accounts.passwords import Kind, Secret
 from trainshed.services.accounts.people import LONGEST_NAME, People, key_of
-from trainshed.services.accounts.policy import Policy
+from trainshed.services.accounts.policy import Guest, Policy
 
 OIDC_PATH = "/login/oidc"
 
@@ -61,6 +61,12 @@ class Logins:
     def only_fixed_users(self) -> bool:
         """Whether the users are those of the configuration."""
         return self._policy.fixed_users.enabled
+
+    @property
+    def guest(self) -> Guest | None:
+        """Who anybody may log in as."""
+        fixed = self._policy.fixed_users
+        return fixed.guest if fixed.enabled and fixed.guest.enabled else None
 
     @property
     def name_is_enough(self) -> bool:

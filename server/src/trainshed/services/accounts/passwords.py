@@ -17,6 +17,7 @@ from enum import Enum
 import bcrypt
 
 from trainshed.domain.errors import ApiError, Fault
+from trainshed.domain.identity import Role
 from trainshed.services.accounts.policy import FixedUsers
 
 LONGEST = 1024  # characters; a longer one is no password
@@ -67,11 +68,10 @@ def from_base64(text: str) -> Secret:
 def of_fixed(users: FixedUsers) -> dict[str, Secret]:
     """Username -> password of the configuration. Raises ValueError for what is no hash where hashes stand."""
     secrets = {}
-    for user in users.users if users.enabled else ():
+    for user in users.everyone():
+        is_hashed = users.pass_hashed and user.role is not Role.GUEST
         try:
-            secrets[user.username] = (
-                from_base64(user.password) if users.pass_hashed else Secret(Kind.PLAIN, user.password)
-            )
+            secrets[user.username] = from_base64(user.password) if is_hashed else Secret(Kind.PLAIN, user.password)
         except ValueError as error:
             raise ValueError(f"auth.fixed_users: the password of {user.username!r} {error}") from error
     return secrets

@@ -284,7 +284,7 @@ class People:
         if not fixed.enabled:
             return
         check_names(fixed)
-        ids = [self._configure_one(user) for user in fixed.users]
+        ids = [self._configure_one(user) for user in fixed.everyone()]
         for login in self._documents.find("logins", Eq(("source",), FIXED)):
             gone = login["id"] not in ids
             if bool(login.get("disabled")) != gone:
@@ -373,9 +373,10 @@ class People:
 
 def check_names(fixed: FixedUsers) -> None:
     """Raises ValueError for a user who is named twice."""
-    keys = [key_of(user.username) for user in fixed.users]
-    if double := [user.username for user, key in zip(fixed.users, keys, strict=True) if keys.count(key) > 1]:
-        raise ValueError(f"auth.fixed_users.users names {double[0]!r} twice")
+    names = [user.username for user in fixed.everyone()]
+    keys = [*map(key_of, names)]
+    if double := [name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1]:
+        raise ValueError(f"auth.fixed_users names {double[0]!r} twice")
 
 
 def key_of(username: str) -> str:

@@ -20,12 +20,33 @@ class FixedUser:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A user whose name and password the login page tells everybody. password: plain."""
+
+    enabled: bool = False
+    username: str = "guest"
+    password: str = "guest"  # noqa: S105 - everybody is told
+    name: str = "Guest"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FixedUsers:
-    """Users of the configuration file. While enabled, no other user can log in."""
+    """Users of the configuration file. While enabled, no other user can log in. pass_hashed: those of `users` alone."""
 
     enabled: bool = False
     pass_hashed: bool = False
     users: tuple[FixedUser, ...] = ()
+    guest: Guest = Guest()
+
+    def everyone(self) -> tuple[FixedUser, ...]:
+        """Who can log in, the guest included."""
+        if not self.enabled:
+            return ()
+        guest = self.guest
+        if not guest.enabled:
+            return self.users
+        as_user = FixedUser(username=guest.username, password=guest.password, name=guest.name, role=Role.GUEST)
+        return (*self.users, as_user)
 
 
 @dataclass(frozen=True, kw_only=True)

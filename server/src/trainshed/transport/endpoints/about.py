@@ -1,5 +1,6 @@
 """debug.*, login.*, server.*: what the server says of itself."""
 
+from dataclasses import asdict
 from typing import Any
 
 from trainshed.domain import values
@@ -28,8 +29,12 @@ def info(call: Call, request: Empty) -> dict[str, Any]:
 
 def supported_modes(call: Call, request: Empty) -> dict[str, Any]:
     """How people log in: with a password, or elsewhere. And whether this caller has done so."""
+    guest = call.services.logins.guest
     return {
-        "basic": {"enabled": not call.services.logins.name_is_enough, "guest": {"enabled": False}},
+        "basic": {
+            "enabled": not call.services.logins.name_is_enough,
+            "guest": {"enabled": False} if guest is None else asdict(guest),
+        },
         "sso": {},
         "sso_providers": [],
         "server_errors": {"missed_es_upgrade": False, "es_connection_error": False},
