@@ -146,8 +146,14 @@ def by_name(found: Sequence[Package]) -> dict[str, Package]:
 
 def test_what_is_installed_is_found_and_nothing_else(tree: Path) -> None:
     found = packages.read(tree)
-    assert [p.id for p in found] == ["deb/libc6", "deb/libcrypt1", "deb/libssl3t64", "pypi/flask-thing", "pypi/other"]
-    assert by_name(found)["libssl3t64"].version == "3.5.4-1~deb13u1"
+    assert [p.id for p in found.packages] == [
+        "deb/libc6",
+        "deb/libcrypt1",
+        "deb/libssl3t64",
+        "pypi/flask-thing",
+        "pypi/other",
+    ]
+    assert by_name(found.packages)["libssl3t64"].version == "3.5.4-1~deb13u1"
 
 
 def test_a_package_names_its_source_with_the_sources_version(tree: Path) -> None:
@@ -157,14 +163,14 @@ def test_a_package_names_its_source_with_the_sources_version(tree: Path) -> None
 
 
 def test_it_depends_on_what_is_there_also_by_what_that_provides(tree: Path) -> None:
-    found = by_name(packages.read(tree))
+    found = by_name(packages.read(tree).packages)
     assert found["libcrypt1"].depends == ("deb/libc6", "deb/libssl3t64")
     assert found["libssl3t64"].depends == ("deb/libc6",)
     assert found["flask-thing"].depends == ("pypi/other",)
 
 
 def test_the_verification_code_is_of_the_regular_files_that_are_there(tree: Path) -> None:
-    found = by_name(packages.read(tree))
+    found = by_name(packages.read(tree).packages)
     sums = sorted(hashlib.sha1(content).hexdigest() for content in (b"ssl", b"crypto"))
     assert found["libssl3t64"].files == 2
     assert found["libssl3t64"].verification == hashlib.sha1("".join(sums).encode()).hexdigest()
@@ -172,13 +178,13 @@ def test_the_verification_code_is_of_the_regular_files_that_are_there(tree: Path
 
 
 def test_a_changed_file_changes_the_code(tree: Path) -> None:
-    before = by_name(packages.read(tree))["libssl3t64"].verification
+    before = by_name(packages.read(tree).packages)["libssl3t64"].verification
     (tree / "usr/lib/libssl.so.3").write_text("SSL")
-    assert by_name(packages.read(tree))["libssl3t64"].verification != before
+    assert by_name(packages.read(tree).packages)["libssl3t64"].verification != before
 
 
 def test_licences_are_of_the_tree_never_of_this_host(tree: Path) -> None:
-    found = by_name(packages.read(tree))
+    found = by_name(packages.read(tree).packages)
     assert found["libssl3t64"].licence == "((GPL-2.0-or-later OR Artistic-1.0-Perl) AND MIT) AND BSD-3-Clause"
     assert (
         found["libcrypt1"].licence == licences.UNKNOWN
@@ -206,14 +212,14 @@ def test_the_layer_of_a_disk_is_marked(tree: Path) -> None:
     )
     status.write_text(STATUS + kernel)
     both = packages.with_layer(root, tree, archives={"deb/linux-image-cloud-amd64": "2" * 64})
-    assert [p.name for p in both if p.disk_only] == ["linux-image-cloud-amd64"]
-    assert {p.sha256[:1] for p in both if p.sha256} == {"1", "2"}
-    assert [p for p in both if not p.disk_only] == root
+    assert [p.name for p in both.packages if p.disk_only] == ["linux-image-cloud-amd64"]
+    assert {p.sha256[:1] for p in both.packages if p.sha256} == {"1", "2"}
+    assert tuple(p for p in both.packages if not p.disk_only) == root.packages
 
 
 def test_a_package_url_says_architecture_release_and_source(tree: Path) -> None:
-    found = by_name(packages.read(tree))
-    assert packages.distro(tree) == "debian-13"
+    found = by_name(packages.read(tree).packages)
+    assert packages.read(tree).distro == "debian-13"
     purl = found["libcrypt1"].purl("debian-13")
     assert purl == "pkg:deb/debian/libcrypt1@1:4.4.38-1?arch=amd64&distro=debian-13&upstream=libxcrypt%401:4.4.38-1"
     assert found["flask-thing"].purl() == "pkg:pypi/flask-thing@3.1.2"
@@ -269,10 +275,6 @@ def test_pythons_words_become_spdxs_when_they_are_clear(
 # --- SBOMs ---
 
 
-def shuffled(tree: Path) -> list[Package]:
-    return packages.read(tree, archives={"deb/libc6": "1" * 64})[::-1]
-
-
 def spdx_complaints(text: str, folder: Path) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its RDF and parser libraries
@@ -292,19 +294,19 @@ def cyclonedx_complaints(text: str) -> list[str]:
 
 
 def test_the_spdx_document_is_valid_by_spdxs_own_tools(tree: Path, tmp_path: Path) -> None:
-    text = spdx.document(SUBJECT, packages.read(tree, archives={"deb/libc6": "1" * 64}))
+    text = spdx.document(SUBJECT, packages.read(tree, archives={"deb/libc6": "1" * 64}).packages)
     assert spdx_complaints(text, tmp_path) == []
     assert spdx_complaints(text.replace('"SHA256"', '"SHA1"'), tmp_path)
 
 
 def test_the_cyclonedx_document_is_valid_by_its_schema(tree: Path) -> None:
-    text = cyclonedx.document(SUBJECT, packages.read(tree, archives={"deb/libc6": "1" * 64}))
+    text = cyclonedx.document(SUBJECT, packages.read(tree, archives={"deb/libc6": "1" * 64}).packages)
     assert cyclonedx_complaints(text) == []
     assert cyclonedx_complaints(text.replace('"SHA-256"', '"SHA-1234"'))
 
 
 def test_both_name_each_package_with_its_facts(tree: Path) -> None:
-    found = packages.read(tree, archives={"deb/libc6": "1" * 64})
+    found = packages.read(tree, archives={"deb/libc6": "1" * 64}).packages
     one, two = json.loads(spdx.document(SUBJECT, found)), json.loads(cyclonedx.document(SUBJECT, found))
     purls = {p.purl("debian-13") for p in found}
     assert {r["referenceLocator"] for p in one["packages"] for r in p.get("externalRefs", [])} == purls
@@ -320,8 +322,8 @@ def test_both_name_each_package_with_its_facts(tree: Path) -> None:
 
 @pytest.mark.parametrize("write", [spdx.document, cyclonedx.document], ids=["spdx", "cyclonedx"])
 def test_the_same_root_gives_the_same_bytes_and_another_root_another_number(tree: Path, write: Any) -> None:
-    found = packages.read(tree)
-    assert write(SUBJECT, found) == write(SUBJECT, packages.read(tree))
+    found = packages.read(tree).packages
+    assert write(SUBJECT, found) == write(SUBJECT, packages.read(tree).packages)
     other = Subject(**{**vars(SUBJECT), "digest": "e" * 64})
     assert str(SUBJECT.uuid()) in write(SUBJECT, found)
     assert str(SUBJECT.uuid()) not in write(other, found)
@@ -332,7 +334,7 @@ def test_the_same_root_gives_the_same_bytes_and_another_root_another_number(tree
 
 
 def test_the_statement_names_every_file_and_all_that_went_in(tree: Path) -> None:
-    found = packages.read(tree, archives={"deb/libc6": "1" * 64, "pypi/other": "2" * 64})
+    found = packages.read(tree, archives={"deb/libc6": "1" * 64, "pypi/other": "2" * 64}).packages
     said = json.loads(provenance.statement(SUBJECT, MANIFEST, found, locks={"requirements.lock": "3" * 64}))
     assert (said["_type"], said["predicateType"]) == (provenance.STATEMENT, provenance.PREDICATE)
     assert [(s["name"], s["digest"]["sha256"][0]) for s in said["subject"]] == [
@@ -371,17 +373,18 @@ def test_a_changed_envelope_is_refused(field: str) -> None:
 
 def test_the_papers_of_an_image_are_the_same_each_time_and_the_manifest_says_their_sums(tree: Path) -> None:
     found = packages.read(tree)
-    made = documents.texts({**MANIFEST, "seconds": {"disk": 1.0}}, found, distro="debian-13", locks={})
-    assert made == documents.texts({**MANIFEST, "seconds": {"disk": 2.0}}, found, distro="debian-13", locks={})
+    made = documents.texts({**MANIFEST, "seconds": {"disk": 1.0}}, found, locks={})
+    assert made == documents.texts({**MANIFEST, "seconds": {"disk": 2.0}}, found, locks={})
     said = documents.describe("name", made)
     assert set(said) == {"packages.json", "spdx.json", "cdx.json", "provenance.json"}
     assert said["cdx.json"]["sha256"] == hashlib.sha256(made["cdx.json"].encode()).hexdigest()
 
 
-def test_the_package_manifest_is_read_back(tree: Path, tmp_path: Path) -> None:
-    found = packages.read(tree)
-    (tmp_path / "packages.json").write_text(documents.dump(found))
-    assert documents.load(tmp_path / "packages.json") == found
-    (tmp_path / "packages.json").write_text('[{"name": 1}]')
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"distro": "", "packages": [{"name": 1}]}'])
+def test_the_package_manifest_is_read_back(tree: Path, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "packages.json"
+    path.write_text(packages.dump(packages.read(tree)))
+    assert packages.load(path) == packages.read(tree)
+    path.write_text(damage)
     with pytest.raises(ShedError, match="no package manifest"):
-        documents.load(tmp_path / "packages.json")
+        packages.load(path)

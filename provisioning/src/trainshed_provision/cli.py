@@ -26,6 +26,10 @@ COMMANDS = {
     "promote": "trainshed_provision.commands.promote",
     "revoke": "trainshed_provision.commands.revoke",
     "gc": "trainshed_provision.commands.gc",
+    "changes": "trainshed_provision.commands.changes",
+    "sign": "trainshed_provision.commands.sign",
+    "verify": "trainshed_provision.commands.verify",
+    "index": "trainshed_provision.commands.index",
 }
 
 EPILOG = "exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit)

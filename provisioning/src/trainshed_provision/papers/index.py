@@ -190,7 +190,7 @@ def resolve(index: Index, version: str, target: str, *, region: str = "", archit
     if version != "latest":
         refuse_revoked(index, version)
         return _image(index, version, target, region, architecture)
-    for candidate in sorted(index.releases, key=Version, reverse=True):
+    for candidate in newest_first(index):
         if index.releases[candidate].revoked or Version(candidate).is_prerelease:
             continue
         try:
@@ -285,24 +285,42 @@ def edit(
     Two at a time wait for each other. Killed at any moment, the file is the old or the new one and the next edit goes on
     from there. The present file must be signed by `key`; renew: sign again although nothing changed, whatever its expiry.
     """
-    now = now or datetime.now(UTC)
     with _locked(path):
         _finish(path, key.public)
-        old = _present(path, key)
-        new = _checked(change(old))
-        if new == old and not renew:
-            return old
-        new = replace(
-            new, schema=SCHEMA, sequence=old.sequence + 1, issued=_seconds(now), expires=_seconds(now + VALID)
-        )
-        _write(path, encode(new), key)
+        new, changed = _next(path, change, key, now, renew)
+        if changed:
+            _write(path, encode(new), key)
     return new
 
 
+def preview(
+    path: Path, change: Callable[[Index], Index], *, key: SecretKey, now: datetime | None = None, renew: bool = False
+) -> Index:
+    """What `edit` would make of it; nothing is written."""
+    return _next(path, change, key, now, renew)[0]
+
+
+def _next(
+    path: Path, change: Callable[[Index], Index], key: SecretKey, now: datetime | None, renew: bool
+) -> tuple[Index, bool]:
+    """The index after a change, and whether it is another one than before."""
+    now, old = now or datetime.now(UTC), _present(path, key)
+    new = _checked(change(old))
+    if new == old and not renew:
+        return old, False
+    dates = {"issued": _seconds(now), "expires": _seconds(now + VALID)}
+    return replace(new, schema=SCHEMA, sequence=old.sequence + 1, **dates), True
+
+
+def newest_first(index: Index) -> list[str]:
+    """Its versions."""
+    return sorted(index.releases, key=Version, reverse=True)
+
+
 def encode(index: Index) -> bytes:
-    """Its text: the newest release first, all else in order of name, so that a change is a small difference."""
-    ordered = sorted(index.releases.items(), key=lambda item: Version(item[0]), reverse=True)
-    text = msgspec.json.encode(replace(index, releases=dict(ordered)))
+    """Its text, the newest release first."""
+    ordered = {version: index.releases[version] for version in newest_first(index)}
+    text = msgspec.json.encode(replace(index, releases=ordered))
     return msgspec.json.format(text, indent=2) + b"\n"
 
 

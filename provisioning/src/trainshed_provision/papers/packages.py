@@ -5,10 +5,11 @@ Everything is read from the tree alone, so the same tree gives the same list.
 
 import csv
 import hashlib
+import json
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -64,23 +65,43 @@ class Package:
         return PackageURL("deb", "debian", self.name, self.version, qualifiers).to_string()
 
 
-def read(tree: Path, *, archives: Mapping[str, str] | None = None) -> list[Package]:
-    """The packages of a root tree, Debian's first, each kind in order of name.
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """All that an image holds. distro: as purls name it, debian-13; packages: Debian's first, each kind in order of name."""
 
-    archives: sha256 of the .deb or wheel by package id. Raises CORRUPT when there is no dpkg status.
-    """
-    return [replace(p, sha256=(archives or {}).get(p.id, "")) for p in (*debian(tree), *python(tree))]
+    distro: str
+    packages: tuple[Package, ...]
 
 
-def with_layer(root: Sequence[Package], tree: Path, *, archives: Mapping[str, str] | None = None) -> list[Package]:
-    """The packages of a root and, marked as such, those that a tree made on top of it has besides."""
-    there = {p.id for p in root}
+def read(tree: Path, *, archives: Mapping[str, str] | None = None) -> Inventory:
+    """What a root tree holds. archives: sha256 of the .deb or wheel by package id. CORRUPT when there is no dpkg status."""
+    found = (replace(p, sha256=(archives or {}).get(p.id, "")) for p in (*debian(tree), *python(tree)))
+    return Inventory(distro=_distro(tree), packages=tuple(found))
+
+
+def with_layer(root: Inventory, tree: Path, *, archives: Mapping[str, str] | None = None) -> Inventory:
+    """What a root holds and, marked as such, what a tree made on top of it has besides."""
+    there = {p.id for p in root.packages}
     more = [replace(p, sha256=(archives or {}).get(p.id, ""), disk_only=True) for p in debian(tree, but=there)]
-    return sorted((*root, *more), key=lambda p: (p.kind, p.name))
+    return replace(root, packages=tuple(sorted((*root.packages, *more), key=lambda p: (p.kind, p.name))))
 
 
-def distro(tree: Path) -> str:
-    """As purls name it: debian-13."""
+def dump(inventory: Inventory) -> str:
+    """Its text, the package manifest."""
+    return json.dumps(asdict(inventory), indent=1) + "\n"
+
+
+def load(path: Path) -> Inventory:
+    """The reverse of dump, from a file. CORRUPT when it is none."""
+    try:
+        made = json.loads(path.read_text())
+        entries = [Package(**{**entry, "depends": tuple(entry["depends"])}) for entry in made["packages"]]
+        return Inventory(distro=made["distro"], packages=tuple(entries))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ShedError(f"{path} is no package manifest: {error}", hint="bake again", code=Exit.CORRUPT) from error
+
+
+def _distro(tree: Path) -> str:
     words = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', _text(tree, "etc/os-release"), flags=re.MULTILINE))
     return "-".join(filter(None, (words.get("ID", ""), words.get("VERSION_ID", ""))))
 
