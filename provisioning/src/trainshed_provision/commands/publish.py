@@ -5,7 +5,10 @@ import argparse
 from trainshed_provision.commands import clouds
 
 HELP = "bring a baked image to a cloud"
-CLOUDS: dict[str, str] = {}
+CLOUDS = {
+    "aws": "trainshed_provision.commands.aws.publish",
+    "gcp": "trainshed_provision.commands.gcp.publish",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,111 @@
+"""Publish a baked disk as an AMI: upload it by EBS direct, register it, copy it to regions, share it, and name it in SSM.
+
+What is there already is left as it is; run it again after a cut and it goes on. Credentials are those of boto3's own chain
+(AWS_PROFILE, SSO, roles); AWS_ENDPOINT_URL leads to another endpoint. `latest` is set by `shed promote aws` alone.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from trainshed_provision.bake import context
+from trainshed_provision.commands.aws.common import add_json, add_names, teller
+from trainshed_provision.errors import Exit
+from trainshed_provision.publish import source
+from trainshed_provision.publish.aws.client import Aws
+from trainshed_provision.publish.aws.publish import Published, publish
+from trainshed_provision.publish.aws.spec import PublishSpec
+from trainshed_provision.publish.progress import Progress
+from trainshed_provision.publish.source import Source
+
+WORKERS = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `shed publish aws`."""
+    parser.add_argument("--image", type=Path, metavar="PATH", help="a raw disk with its manifest (the newest bake)")
+    parser.add_argument("--region", default="", help="to upload to (that of your profile)")
+    parser.add_argument("--to", action="append", default=[], metavar="REGION", help="copy there; again for more")
+    parser.add_argument(
+        "--try", action="append", default=[], dest="best_effort", metavar="REGION", help="copy there if it can be done"
+    )
+    parser.add_argument("--account", action="append", default=[], help="that may launch it; again for more")
+    parser.add_argument("--arn", action="append", default=[], help="of an organisation or unit that may launch it")
+    parser.add_argument("--public", action="store_true", help="everybody may launch it")
+    parser.add_argument("--boot-mode", choices=["uefi-preferred", "uefi"], default="uefi-preferred")
+    parser.add_argument("--tpm", action="store_true", help="with a virtual TPM 2.0; needs --boot-mode uefi")
+    parser.add_argument(
+        "--deprecate-days", type=int, default=90, metavar="N", help="EC2 lists it for so long; 0 for ever (%(default)s)"
+    )
+    parser.add_argument("--sbom", default="", metavar="URL", help="of its list of software, for a tag")
+    parser.add_argument(
+        "--skip-zeros",
+        action="store_true",
+        help="send no blocks of zeros: ENCRYPTED LAUNCHES read noise in their place",
+    )
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="blocks at a time (%(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it costs")
+    add_names(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Publish, and print the image's id by region."""
+    file = source.find(options.image, ending="raw", baked=context.checkout() / "build" / "images")
+    aws = Aws(options.region, workers=max(1, options.workers))
+    if options.skip_zeros:
+        teller("blocks of zeros are not sent: launches with an encrypted root volume read noise in their place")
+    done = publish(
+        wanted(options, file, home=aws.region),
+        aws,
+        disk=file.path,
+        dry_run=options.dry_run,
+        verify=lambda: _verify(file),
+        report=teller,
+    )
+    print(json.dumps(done.as_json(), indent=2) if options.json else _text(done, dry_run=options.dry_run))
+    for region, why in done.failed.items():
+        print(f"shed: not in {region}: {why}", file=sys.stderr)
+    return Exit.OK
+
+
+def wanted(options: argparse.Namespace, file: Source, *, home: str) -> PublishSpec:
+    """The options and the manifest as one."""
+    return PublishSpec(
+        version=file.version,
+        commit=file.commit,
+        tree=file.tree,
+        sha256=file.sha256,
+        size=file.size,
+        architecture=file.architecture,
+        home=home,
+        regions=tuple(dict.fromkeys([home, *options.to, *options.best_effort])),
+        best_effort=frozenset(options.best_effort) - {home, *options.to},
+        accounts=frozenset(options.account),
+        arns=frozenset(options.arn),
+        public=options.public,
+        boot_mode=options.boot_mode,
+        tpm=options.tpm,
+        deprecate_days=options.deprecate_days,
+        prefix=options.prefix,
+        sbom=options.sbom,
+        skip_zeros=options.skip_zeros,
+    )
+
+
+def _verify(file: Source) -> None:
+    progress = Progress("check", file.size)
+    source.verify(file, advance=progress.advance)
+    progress.done()
+
+
+def _text(done: Published, *, dry_run: bool) -> str:
+    if dry_run:
+        steps = [f"would {step.text} ({step.region})" for step in done.steps] or ["nothing to do"]
+        return "\n".join([*steps, done.cost.line(done.spec)])
+    lines = [f"{region:<16} {image}" for region, image in done.images.items()]
+    made = f"{done.sent} blocks sent" if done.steps else "was there already"
+    return "\n".join(
+        [f"{done.spec.name}: {made}", *lines, f"launch it with: --image-id resolve:ssm:{done.spec.parameter()}"]
+    )
