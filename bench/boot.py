@@ -5,8 +5,8 @@
 Boots the newest baked image and, in the same run and turn by turn, a bare image: the same base root with the same kernel and
 boot loader, without our roles. Each is a first boot. Seconds begin when GRUB hands over to the kernel; GRUB's own reading of
 kernel and initrd is in them. "booted" is the login prompt on the console, "healthy" the first good answer of all services.
-Ours is what the appliance takes longer than the bare image takes until it has booted; below zero, the appliance serves before
-the bare image would have booted, for the server waits for neither the network nor cloud-init.
+Ours is what the appliance takes longer than the bare image takes until it has booted; below zero, it serves before the bare image
+would have booted. The last row is what is promised: at most 1.5 times what the bare image takes until sshd answers.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from trainshed_provision import plan
 from trainshed_provision.bake import context, disk, layer, packages, rootfs
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.workdir import workdir
+from trainshed_provision.formats import qcow2
 from trainshed_provision.spec import GIB, SERVICES, Ports, VmSpec
 from trainshed_provision.targets.vm import boot, health, image, qemu
 from trainshed_provision.targets.vm.apply import Job, apply
@@ -31,7 +32,7 @@ from trainshed_provision.targets.vm.image import Image
 
 TIMEOUT = 300.0
 PORTS = Ports(web=38080, api=38008, files=38081, ssh=32222)
-KERNEL, BOOTED = "kernel", "booted"
+KERNEL, SSH, BOOTED = "kernel", "ssh", "booted"
 LOGIN = b"login: "
 
 Run = dict[str, float]  # name of a row to seconds
@@ -48,27 +49,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-boot-") as name:
         bare = bare_image(root, Path(name) / "bare.qcow2")
         runs = [measure(ours, bare, Path(name)) for _ in range(options.runs)]
-    figures = {row: round(statistics.median(run[row] for run in runs), 1) for row in runs[0]}
+    figures = {row: round(statistics.median(run[row] for run in runs), 2) for row in runs[0]}
     if options.json:
         print(json.dumps({"runs": options.runs, "seconds": figures}))
         return
     print(f"seconds from the start of the kernel, median of {options.runs}")
     for row, seconds in figures.items():
-        print(f"{row:28}{seconds:8.1f}")
+        print(f"{row:28}{seconds:8.2f}")
 
 
 def measure(ours: Image, bare: Image, state: Path) -> Run:
     """One boot of each."""
-    plain = first_boot(bare, state, until={BOOTED})
-    full = first_boot(ours, state, until={BOOTED, *SERVICES})
+    plain = first_boot(bare, state, until={SSH, BOOTED})
+    full = first_boot(ours, state, until={SSH, BOOTED, *SERVICES})
     healthy = max(full[name] for name in SERVICES)
     return {
+        "bare, sshd": plain[SSH],
         "bare, booted": plain[BOOTED],
+        "appliance, sshd": full[SSH],
         "appliance, booted": full[BOOTED],
         **{f"appliance, {name} healthy": full[name] for name in SERVICES},
         "appliance, all healthy": healthy,
         "ours, of booted": full[BOOTED] - plain[BOOTED],
         "ours, of healthy": healthy - plain[BOOTED],
+        "times, healthy to bare sshd": healthy / plain[SSH],
     }
 
 
@@ -106,6 +110,7 @@ def probes(folder: Folder) -> dict[str, Callable[[], bool]]:
 
     return {
         KERNEL: lambda: boot.kernel_started(folder),
+        SSH: lambda: health.ssh_answers(PORTS.ssh),
         BOOTED: lambda: LOGIN in (folder / "serial.log").read_bytes(),
         **{name: service(name) for name in SERVICES},
     }
@@ -122,7 +127,7 @@ def bare_image(root: Path, path: Path) -> Image:
         layer.add(bake)
         fstab = bake.tree / "etc/fstab"
         fstab.write_text("".join(line for line in fstab.open() if "trainshed-data" not in line))
-        disk.compress(disk.write(bake), path)
+        qcow2.write(disk.write(bake), path, epoch=epoch, name="bare")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Image(path=path, sha256=digest, version="bare", tree="")

@@ -46,7 +46,7 @@ def names(plan: tuple[stages.Stage, ...]) -> list[str]:
 
 
 ROOT = ["packages", "wheels", "base", "unpack", "converge", "clean", "check", "root", "list"]
-DISK = ["layer", "check-disk", "disk"]
+DISK = ["layer", "check-disk", "disk", "prove"]
 
 
 def test_every_image_is_made_from_one_root_and_disks_from_one_disk() -> None:
@@ -62,6 +62,7 @@ def test_a_container_needs_no_kernel() -> None:
 
 def test_a_root_that_is_there_is_not_made_again() -> None:
     assert names(stages.plan(["oci.tar"], rooted=True)) == ["packages", "list", "oci.tar", "publish"]
+    assert names(stages.plan(["ova"], rooted=True)) == ["packages", "list", *DISK, "vmdk", "ova", "publish"]
     assert names(stages.plan(["qcow2"], rooted=True)) == ["packages", "list", *DISK, "qcow2", "publish"]
 
 
@@ -98,6 +99,14 @@ def test_progress_is_a_line_for_each_stage_with_its_seconds(tmp_path: Path) -> N
     (tmp_path / "build").mkdir()
     stages.run(context_in(tmp_path / "build", tmp_path), steps(lambda b, s: None), tell=told.append)
     assert told == ["s0            0.0 s  a test"]
+
+
+def test_progress_says_what_is_left_by_an_earlier_bake(tmp_path: Path) -> None:
+    told: list[str] = []
+    (tmp_path / "build").mkdir()
+    two = steps(lambda b, s: None, lambda b, s: None)
+    stages.run(context_in(tmp_path / "build", tmp_path), two, tell=told.append, before={"s0": 60, "s1": 42.4})
+    assert [line.partition("test")[2] for line in told] == [" (about 42 s left)", ""]
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -150,7 +159,7 @@ def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
 def test_a_dry_run_prints_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bake", "vm", "--dry-run", "--json"]) == Exit.OK
     assert [row["stage"] for row in json.loads(capsys.readouterr().out)] == [
-        stage.name for stage in stages.plan(["qcow2"], rooted=False)
+        stage.name for stage in stages.plan(stages.TARGETS["vm"], rooted=False)
     ]
 
 
@@ -164,7 +173,10 @@ def baked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "build" / "images"
 
 
-def test_unchanged_inputs_are_not_baked_again(baked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_inputs_are_not_baked_again(
+    baked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stages.TARGETS, "vm", ("qcow2",))
     assert main(["bake", "vm"]) == Exit.OK
     assert "nothing changed" in capsys.readouterr().out
 
@@ -203,12 +215,13 @@ def test_force_makes_all_that_is_asked_for_anew(baked: Path, asked: Callable[...
 
 
 def test_locked_is_not_content_with_an_image_of_other_packages(
-    tmp_path: Path, baked: Path, asked: Callable[..., list[str]]
+    tmp_path: Path, baked: Path, asked: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with workdir(tmp_path / "build") as work:
         write_image(context_in(tmp_path / "build", work), b"good", more={"locked": False})
+    monkeypatch.setitem(stages.TARGETS, "vm", ("qcow2",))
     assert main(["bake", "vm"]) == Exit.OK
-    assert asked("vm", "--locked", commit="beef") == ["qcow2"]
+    assert asked("vm", "--locked", commit="beef")
 
 
 def test_files_of_another_bake_do_not_stay_beside_the_image(tmp_path: Path, baked: Path) -> None:
@@ -262,7 +275,7 @@ def test_source_date_epoch_sets_the_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_python_distributions_are_those_in_the_tree() -> None:
     site = "opt/trainshed/releases/1/lib/python3.13/site-packages"
-    listing = f"100644 0:0 aa {site}/Flask-3.1.3.dist-info/METADATA\n100644 0:0 bb {site}/flask/app.py\n"
+    listing = f"100644 0:0 aa\t{site}/Flask-3.1.3.dist-info/METADATA\n100644 0:0 bb\t{site}/flask/app.py\n"
     assert manifest.python_distributions(listing) == {"flask": "3.1.3"}
 
 

@@ -58,7 +58,8 @@ def test_no_file_is_younger_than_the_commit(tree: Path) -> None:
 def packed(tree: Path) -> tree_of.Files:
     bake = context.Bake(checkout=CHECKOUT, work=tree.parent, version="1", commit="c", epoch=EPOCH, inputs="")
     rootfs.pack(bake, tree.parent / "root.tar")
-    return tree_of.of_tar(tree.parent / "root.tar")
+    with (tree.parent / "root.tar").open("rb") as file:
+        return tree_of.of_tar(file)
 
 
 def digest(tree: Path) -> str:

@@ -11,18 +11,19 @@ from tests.infra.appliance import ROOT, SHED_SECONDS, Appliance, free_ports
 
 @pytest.fixture(scope="session")
 def baked() -> None:
-    """The newest image is one of this checkout; a bake of unchanged inputs takes a second."""
-    argv = [sys.executable, "-m", "trainshed_provision", "bake", "vm"]
+    """The newest image is one of this checkout, in every format; a bake of unchanged inputs takes a second."""
+    argv = [sys.executable, "-m", "trainshed_provision", "bake", "all"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SHED_SECONDS, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture(scope="session")
 def appliance(baked: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    """A healthy machine with 1 GiB of data."""
+    """A healthy machine with 1 GiB of data, to whose door a stranger came all the while that it booted."""
     made = Appliance(name="proof", state=tmp_path_factory.mktemp("state"), ports=free_ports())
     try:
-        made.launch("--data-size=1")
+        with made.stranger():
+            made.launch("--data-size=1")
         yield made
     finally:
         made.shed("destroy", "--yes", "--data")

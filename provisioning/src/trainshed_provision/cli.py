@@ -15,6 +15,7 @@ from trainshed_provision.errors import Exit, ShedError
 # verb -> module. Imported only when asked for, so that `shed --help` answers at once.
 COMMANDS = {
     "bake": "trainshed_provision.commands.bake",
+    "prove": "trainshed_provision.commands.prove",
     "launch": "trainshed_provision.commands.launch",
     "status": "trainshed_provision.commands.status",
     "check": "trainshed_provision.commands.check",

@@ -5,23 +5,25 @@ import json
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainshed_provision import assertions
-from trainshed_provision.bake import clean, converge, disk, layer, manifest, packages, rootfs, tree, wheelhouse
+from trainshed_provision.bake import clean, converge, disk, ext4, layer, manifest, packages, rootfs, tree, wheelhouse
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.offline import Tree
 from trainshed_provision.bake.packages import Package
+from trainshed_provision.bake.prove import Listings
 from trainshed_provision.errors import Exit, ShedError
-from trainshed_provision.formats import oci
+from trainshed_provision.formats import gce, oci, ova, qcow2, vhd, vmdk
 
 # The endings of the files that each target is.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "vm": ("qcow2",),
+    "vm": ("qcow2", "vmdk", "ova", "vhd"),
     "aws": ("raw",),
+    "gcp": ("gcp.tar.gz",),
     "docker": ("oci.tar",),
 }
 TARGETS["all"] = tuple(ending for endings in TARGETS.values() for ending in endings)
@@ -76,7 +78,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One kind of file. of: what it is written from, the root or the disk. write(bake, source, target)."""
+    """One kind of file. of: what it is written from, "root", "disk" or another ending. write(bake, source, target)."""
 
     of: str
     title: str
@@ -132,22 +134,20 @@ def _root(bake: Bake, state: State) -> None:
 
 
 def _list(bake: Bake, state: State) -> None:
-    changed = tree.patterns(bake.checkout / "images" / "vm" / "changes.txt")
-    listing = tree.listing(tree.of_tar(bake.root), without=changed)
-    lock = packages.render(state.locked)
+    with bake.root.open("rb") as file:
+        files = tree.of_tar(file)
     with tarfile.open(bake.root) as tar:
         debian = manifest.debian_packages(_text(tar, "var/lib/dpkg/status"))
+    lock, changes = packages.render(state.locked), tree.patterns(bake.checkout / "images/vm/changes.txt")
+    state.papers["tree.txt"] = tree.listing(files)
+    state.papers["packages.lock"] = lock
     state.facts = {
-        "tree_digest": tree.digest(listing),
+        "tree_digest": tree.digest(tree.listing(files, without=changes)),
+        "layer_changes": changes,
         "lock": hashlib.sha256(lock.encode()).hexdigest(),
         "locked": lock == packages.committed(bake.checkout),
         "debian": debian,
-        "python": manifest.python_distributions(listing),
-    }
-    state.papers = {
-        "tree.txt": listing,
-        "packages.lock": lock,
-        "packages.txt": "".join(f"{name} {version}\n" for name, version in debian.items()),
+        "python": manifest.python_distributions(state.papers["tree.txt"]),
     }
 
 
@@ -180,6 +180,21 @@ def _disk(bake: Bake, state: State) -> None:
     state.disk = disk.write(bake)
 
 
+def _prove(bake: Bake, state: State) -> None:
+    files = ext4.of_disk(state.disk)
+    state.papers["disk.txt"] = tree.listing(files)
+    state.facts["disk_digest"] = tree.digest(state.papers["disk.txt"])
+    listings = Listings(
+        root=state.papers["tree.txt"], disk=state.papers["disk.txt"], changes=state.facts["layer_changes"]
+    )
+    if changed := listings.changed(files):
+        raise ShedError(
+            f"the layer of the disk changes {len(changed)} files of the root that it must not: {', '.join(changed[:10])}",
+            hint="images/vm/changes.txt names those that it may",
+            code=Exit.CORRUPT,
+        )
+
+
 def _check(bake: Bake, *, without: Iterable[str] = ()) -> None:
     results = [result for result in assertions.run(Tree(bake), where="F") if result.rule not in without]
     failed = [result.line() for result in results if not result.ok]
@@ -194,16 +209,12 @@ def _check(bake: Bake, *, without: Iterable[str] = ()) -> None:
 # --- the files ---
 
 
-def _write_raw(bake: Bake, source: Path, target: Path) -> None:
+def _raw(source: Path, target: Path, *, epoch: int, name: str) -> None:
     # The disk is still read by the formats after it, so it gets a second name and not another one.
     target.hardlink_to(source)
 
 
-def _write_qcow2(bake: Bake, source: Path, target: Path) -> None:
-    disk.compress(source, target)
-
-
-def _write_oci(bake: Bake, source: Path, target: Path) -> None:
+def _oci(bake: Bake, source: Path, target: Path) -> None:
     labels = {
         "org.opencontainers.image.title": "Trainshed",
         "org.opencontainers.image.version": bake.version,
@@ -214,30 +225,43 @@ def _write_oci(bake: Bake, source: Path, target: Path) -> None:
     oci.write(source, target, epoch=bake.epoch, name=f"trainshed:{bake.version}", config=config, labels=labels)
 
 
+def _plain(write: Callable[..., object]) -> Callable[[Bake, Path, Path], object]:
+    return lambda bake, source, target: write(source, target, epoch=bake.epoch, name=bake.name)
+
+
 FORMATS: dict[str, Format] = {
-    "raw": Format(of="disk", title="the disk as it is, sparse", write=_write_raw),
-    "qcow2": Format(of="disk", title="compress the disk for QEMU and its relatives", write=_write_qcow2),
-    "oci.tar": Format(of="root", title="write the root as a container image", write=_write_oci),
+    "raw": Format(of="disk", title="the disk as it is, sparse, for AWS", write=_plain(_raw)),
+    "qcow2": Format(of="disk", title="compress it for QEMU and its relatives", write=_plain(qcow2.write)),
+    "vmdk": Format(of="disk", title="compress it for VMware and VirtualBox", write=_plain(vmdk.write)),
+    "ova": Format(of="vmdk", title="describe a machine with it", write=_plain(ova.write)),
+    "vhd": Format(of="disk", title="write it for Hyper-V and Azure", write=_plain(vhd.write)),
+    "gcp.tar.gz": Format(of="disk", title="compress it for Google Cloud", write=_plain(gce.write)),
+    "oci.tar": Format(of="root", title="write the root as a container image", write=_oci),
 }
 
 
 def _write(ending: str) -> Do:
     def do(bake: Bake, state: State) -> None:
-        target = bake.work / f"image.{ending}"
         kind = FORMATS[ending]
-        kind.write(bake, state.disk if kind.of == "disk" else bake.root, target)
-        state.made[ending] = target
+        source = {"root": bake.root, "disk": state.disk, **state.made}[kind.of]
+        state.made[ending] = bake.work / f"{bake.name}.{ending}"
+        kind.write(bake, source, state.made[ending])
 
     return do
 
 
 def _publish(bake: Bake, state: State) -> None:
+    debian = {**state.facts["debian"], **state.facts.get("layer", {})}
+    state.papers["packages.txt"] = "".join(f"{name} {version}\n" for name, version in sorted(debian.items()))
     made = {e: manifest.describe_file(path, name=f"{bake.name}.{e}") for e, path in state.made.items()}
     before = manifest.newest(bake.images) or {}
     same = all(before.get(k) == v for k, v in (("name", bake.name), ("commit", bake.commit), ("inputs", bake.inputs)))
     if same and before.get("tree_digest") == state.facts["tree_digest"]:
         made = {**before["files"], **made}
-        state.facts = {**{key: before[key] for key in ("layer", "disk_bytes") if key in before}, **state.facts}
+        state.facts = {
+            **{key: before[key] for key in ("layer", "disk_bytes", "disk_digest") if key in before},
+            **state.facts,
+        }
     state.manifest = manifest.describe(bake, facts=state.facts, files=made, seconds=state.seconds)
     manifest.publish(bake, state.made, state.papers, state.manifest, endings=FORMATS)
 
@@ -260,29 +284,39 @@ DISK = (
     Stage(name="layer", title="add kernel, boot loader and fstab", do=_layer),
     Stage(name="check-disk", title="ask the image rules of the disk", do=_check_disk),
     Stage(name="disk", title="write a GPT disk for BIOS and UEFI", do=_disk),
+    Stage(name="prove", title="read it back and find the root in it, unchanged", do=_prove),
 )
 PUBLISH = Stage(name="publish", title="write the manifest, move all into build/images", do=_publish)
 
 
-def plan(endings: Iterable[str], *, rooted: bool) -> tuple[Stage, ...]:
+def plan(endings: Collection[str], *, rooted: bool) -> tuple[Stage, ...]:
     """The stages that make these files. rooted: the root is there from a bake of the same commit and inputs."""
-    wanted = [ending for ending in FORMATS if ending in set(endings)]
-    disks = any(FORMATS[ending].of == "disk" for ending in wanted)
+    asked = {*endings, *(FORMATS[ending].of for ending in endings)}
+    wanted = [ending for ending in FORMATS if ending in asked]
+    disks = any(FORMATS[ending].of != "root" for ending in wanted)
     writes = [Stage(name=ending, title=FORMATS[ending].title, do=_write(ending)) for ending in wanted]
     return (*((ROOTED,) if rooted else ROOT), LIST, *(DISK if disks else ()), *writes, PUBLISH)
 
 
-def run(bake: Bake, stages: tuple[Stage, ...], *, tell: Callable[[str], None]) -> State:
-    """Run the stages; what they made. tell gets one line per stage."""
+def run(
+    bake: Bake,
+    stages: tuple[Stage, ...],
+    *,
+    tell: Callable[[str], None],
+    before: Mapping[str, float] | None = None,
+) -> State:
+    """Run the stages; what they made. tell gets one line per stage; before: seconds of an earlier bake, to say what is left."""
     state = State(tell=tell)
-    for stage in stages:
+    for number, stage in enumerate(stages, 1):
         start = time.monotonic()
         try:
             stage.do(bake, state)
         except (ShedError, OSError) as error:
             raise _explained(bake, error) from error
         state.seconds[stage.name] = round(time.monotonic() - start, 1)
-        tell(f"{stage.name:10} {state.seconds[stage.name]:6.1f} s  {stage.title}")
+        left = sum((before or {}).get(other.name, 0) for other in stages[number:])
+        more = f" (about {left:.0f} s left)" if left >= 1 else ""
+        tell(f"{stage.name:10} {state.seconds[stage.name]:6.1f} s  {stage.title}{more}")
     return state
 
 

@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-SKIPPED = (tarfile.XHDTYPE, tarfile.XGLTYPE)
 XATTR = "SCHILY.xattr."  # how tar calls an extended attribute in a pax header
 KINDS = {
     tarfile.DIRTYPE: stat.S_IFDIR,
@@ -35,16 +35,16 @@ class Entry:
     def line(self, path: str) -> str:
         """As it stands in a listing."""
         attributes = [f"{name}={value.hex()}" for name, value in sorted(self.attributes.items())]
-        return " ".join([f"{self.mode:o} {self.uid}:{self.gid}", self.content or "-", *attributes, path]) + "\n"
+        return " ".join([f"{self.mode:o} {self.uid}:{self.gid}", self.content or "-", *attributes]) + f"\t{path}\n"
 
 
 Files = dict[str, Entry]  # by path, without a slash in front; the top itself is not in it
 
 
-def of_tar(archive: Path) -> Files:
-    """The files of an uncompressed or gzipped tar."""
+def of_tar(archive: BinaryIO) -> Files:
+    """The files of a tar, gzipped or not, read once from front to back."""
     found: Files = {}
-    with tarfile.open(archive) as tar:
+    with tarfile.open(fileobj=archive, mode="r|*") as tar:
         for member in tar:
             path = member.name.removeprefix("./").rstrip("/")
             if path in ("", "."):
@@ -82,10 +82,15 @@ def patterns(file: Path) -> list[str]:
     return [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
 
 
+def matches(path: str, globs: Iterable[str]) -> bool:
+    """Whether one of the globs is for this path."""
+    return any(fnmatch.fnmatchcase(path, glob) for glob in globs)
+
+
 def listing(files: Files, *, without: Iterable[str] = ()) -> str:
     """A line for each file, sorted by path, but for the globs in `without`."""
     left_out = tuple(without)
-    paths = sorted(path for path in files if not any(fnmatch.fnmatchcase(path, glob) for glob in left_out))
+    paths = sorted(path for path in files if not matches(path, left_out))
     return "".join(files[path].line(path) for path in paths)
 
 

@@ -112,7 +112,8 @@ def _bake(
         )
         run.cache.mkdir(exist_ok=True)
         rooted = not options.force and run.is_rooted(packages.committed(root))
-        made = stages.run(run, stages.plan(endings, rooted=rooted), tell=tell).manifest
+        last = manifest.newest(run.images) or {"seconds": {}}
+        made = stages.run(run, stages.plan(endings, rooted=rooted), tell=tell, before=last["seconds"]).manifest
     tell(f"{'total':10} {time.monotonic() - start:6.1f} s")
     return made
 
