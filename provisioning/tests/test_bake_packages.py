@@ -186,7 +186,8 @@ def test_the_repository_holds_the_locked_packages_alone(tmp_path: Path) -> None:
     sha256 = hashlib.sha256(deb.read_bytes()).hexdigest()
     hello = Package(name="hello", version="1:2.0", architecture="all", sha256=sha256)
     repository = packages.repository([hello], kept, tmp_path / "repository")
-    assert {path.name for path in repository.iterdir()} == {deb.name, "Packages"}
+    assert {path.name for path in repository.iterdir()} == {deb.name, "Packages", "Release"}
     index = (repository / "Packages").read_text()
     for line in ("Package: hello", "Version: 1:2.0", f"Filename: ./{deb.name}", f"SHA256: {sha256}"):
         assert line in index.splitlines()
+    assert hashlib.sha256(index.encode()).hexdigest() in (repository / "Release").read_text()

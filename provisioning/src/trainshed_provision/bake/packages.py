@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from trainshed_provision import process
-from trainshed_provision.bake.context import ARCHITECTURE, Bake
+from trainshed_provision.bake.context import ARCHITECTURE, SUITE, Bake
 from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.errors import Exit, ShedError
 
@@ -223,5 +223,10 @@ def repository(packages: Iterable[Package], kept: Path, target: Path) -> Path:
         control = process.run(["dpkg-deb", "--field", target / package.file]).decode()
         size = (target / package.file).stat().st_size
         index.append(f"{control}Filename: ./{package.file}\nSize: {size}\nSHA256: {package.sha256}\n")
-    (target / "Packages").write_text("\n".join(index))
+    text = "\n".join(index).encode()
+    (target / "Packages").write_bytes(text)
+    # mmdebstrap looks for the packages that every system has in the suite of this name.
+    date = "Thu, 01 Jan 1970 00:00:00 UTC"  # apt asks for one
+    release = f"Suite: {SUITE}\nCodename: {SUITE}\nDate: {date}\nArchitectures: {ARCHITECTURE}\nSHA256:\n"
+    (target / "Release").write_text(f"{release} {hashlib.sha256(text).hexdigest()} {len(text)} Packages\n")
     return target
