@@ -85,10 +85,14 @@ def watch(
         over.set()
 
 
+def serial(folder: Folder) -> str:
+    """What the machine has said on its serial console since it started, as a person reads it."""
+    return ESCAPES.sub("", _serial(folder).decode(errors="replace"))
+
+
 def serial_tail(folder: Folder) -> str:
     """The last lines of the serial console, one per line, indented."""
-    text = ESCAPES.sub("", _serial(folder).decode(errors="replace"))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in serial(folder).splitlines() if line.strip()]
     return "".join(f"\n        {line}" for line in lines[-TAIL_LINES:])
 
 

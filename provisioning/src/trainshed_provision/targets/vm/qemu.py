@@ -71,12 +71,12 @@ def pid(folder: Folder) -> int | None:
 
 def power_down(folder: Folder) -> None:
     """Press the power button; the machine shuts down in its own time."""
-    _command(folder, "system_powerdown")
+    ask(folder, "system_powerdown")
 
 
 def resize_data(folder: Folder, *, size: int) -> None:
     """Make the data disk of a running machine size bytes long; the machine sees it at once."""
-    _command(folder, "block_resize", device="data", size=size)
+    ask(folder, "block_resize", device="data", size=size)
 
 
 def kill(folder: Folder) -> None:
@@ -89,22 +89,23 @@ def kill(folder: Folder) -> None:
         time.sleep(0.05)
 
 
-def _command(folder: Folder, name: str, **arguments: Any) -> None:
+def ask(folder: Folder, name: str, **arguments: Any) -> None:
+    """Give the machine's monitor a command of QMP. Raises ShedError when QEMU refuses it or does not answer."""
     directory = os.open(folder.path, os.O_PATH)
     try:
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(SOCKET_SECONDS)
             monitor.connect(f"/proc/self/fd/{directory}/monitor.sock")  # short, however deep the folder is
             with monitor.makefile("rw") as lines:
-                _ask(lines, {"execute": "qmp_capabilities"})
-                _ask(lines, {"execute": name, "arguments": arguments})
+                _exchange(lines, {"execute": "qmp_capabilities"})
+                _exchange(lines, {"execute": name, "arguments": arguments})
     except OSError as error:
         raise ShedError(f"QEMU does not answer on {folder / 'monitor.sock'}: {error}") from error
     finally:
         os.close(directory)
 
 
-def _ask(lines: Any, request: dict[str, Any]) -> None:
+def _exchange(lines: Any, request: dict[str, Any]) -> None:
     lines.write(json.dumps(request) + "\n")
     lines.flush()
     for line in lines:
