@@ -294,6 +294,12 @@ def test_an_index_that_another_key_signed_is_not_edited(tmp_path: Path) -> None:
     assert index.read(path, keys=KEYS, now=NOW).releases == published().releases
 
 
+def test_a_new_key_takes_over_an_index_of_the_old_one_when_told_to(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    index.edit(path, lambda now: now, key=OTHER, trusted=KEYS, now=NOW, renew=True)
+    assert index.read(path, keys=(OTHER.public,), now=NOW).sequence == 2
+
+
 @pytest.mark.parametrize("renames", [0, 1, 2])
 def test_an_edit_killed_at_any_rename_leaves_one_that_the_next_goes_on_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int

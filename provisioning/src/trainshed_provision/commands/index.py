@@ -44,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--index", type=Path, default=Path("index.json"), metavar="FILE", help="(default: %(default)s)"
         )
         sub.add_argument("--json", action="store_true", help="print JSON")
-        (add_public if word in ("show", "verify") else add_key)(sub)
+        add_public(sub)
         if word in ("add", "revoke", "renew"):
+            add_key(sub)
             sub.add_argument("--dry-run", action="store_true", help="print what it would be and write nothing")
         if word in OPTIONS:
             OPTIONS[word](sub)
@@ -85,7 +86,9 @@ def index(options: argparse.Namespace) -> Exit:
     else:
         key = signatures.load_secret(options.key)
         edit = papers.preview if options.dry_run else papers.edit
-        changed = edit(options.index, _change(options), key=key, renew=options.word == "renew")
+        # Who signs trusts himself; an index of the key before this one needs a word.
+        trusted = signatures.load_public(options.public_key) if options.public_key else ()
+        changed = edit(options.index, _change(options), key=key, trusted=trusted, renew=options.word == "renew")
         _print_status(options, changed)
     return Exit.OK
 

@@ -59,7 +59,7 @@ class GcpImage(Struct, frozen=True, omit_defaults=True):
 class Build(Struct, frozen=True, omit_defaults=True):
     """A release for one architecture.
 
-    files: images by format; papers: manifest, spdx, cyclonedx, provenance, packages; aws: AMI by region.
+    files: images by ending; papers: the same, as spdx.json; aws: AMI by region.
     """
 
     tree_digest: Sha256
@@ -278,38 +278,50 @@ def read(path: Path, *, keys: tuple[PublicKey, ...], now: datetime | None = None
 
 
 def edit(
-    path: Path, change: Callable[[Index], Index], *, key: SecretKey, now: datetime | None = None, renew: bool = False
+    path: Path,
+    change: Callable[[Index], Index],
+    *,
+    key: SecretKey,
+    trusted: tuple[PublicKey, ...] = (),
+    now: datetime | None = None,
+    renew: bool = False,
 ) -> Index:
     """Change the index in a file, or make a first one; sign it; return it. Nothing changed: nothing is written.
 
     Two at a time wait for each other. Killed at any moment, the file is the old or the new one and the next edit goes on
-    from there. The present file must be signed by `key`; renew: sign again although nothing changed, whatever its expiry.
+    from there. The present file must be signed by `key` or by one of `trusted`, as when a key follows another. renew: sign
+    again although nothing changed, whatever its expiry.
     """
+    keys = (key.public, *trusted)
     with _locked(path):
-        _finish(path, key.public)
-        new, changed = _next(path, change, key, now, renew)
-        if changed:
+        _finish(path, keys)
+        old = _present(path, keys)
+        new = _next(old, change, now, renew=renew)
+        if new is not old:
             _write(path, encode(new), key)
     return new
 
 
 def preview(
-    path: Path, change: Callable[[Index], Index], *, key: SecretKey, now: datetime | None = None, renew: bool = False
+    path: Path,
+    change: Callable[[Index], Index],
+    *,
+    key: SecretKey,
+    trusted: tuple[PublicKey, ...] = (),
+    now: datetime | None = None,
+    renew: bool = False,
 ) -> Index:
     """What `edit` would make of it; nothing is written."""
-    return _next(path, change, key, now, renew)[0]
+    return _next(_present(path, (key.public, *trusted)), change, now, renew=renew)
 
 
-def _next(
-    path: Path, change: Callable[[Index], Index], key: SecretKey, now: datetime | None, renew: bool
-) -> tuple[Index, bool]:
-    """The index after a change, and whether it is another one than before."""
-    now, old = now or datetime.now(UTC), _present(path, key)
-    new = _checked(change(old))
+def _next(old: Index, change: Callable[[Index], Index], now: datetime | None, *, renew: bool) -> Index:
+    """The index after a change; `old` itself when that changes nothing."""
+    new, now = _checked(change(old)), now or datetime.now(UTC)
     if new == old and not renew:
-        return old, False
+        return old
     dates = {"issued": _seconds(now), "expires": _seconds(now + VALID)}
-    return replace(new, schema=SCHEMA, sequence=old.sequence + 1, **dates), True
+    return replace(new, schema=SCHEMA, sequence=old.sequence + 1, **dates)
 
 
 def newest_first(index: Index) -> list[str]:
@@ -367,12 +379,12 @@ def _pair(path: Path) -> tuple[bytes, str]:
         ) from error
 
 
-def _present(path: Path, key: SecretKey) -> Index:
-    """The index to change: believed when `key` signed it, expired or not; an empty one when there is no file."""
+def _present(path: Path, keys: tuple[PublicKey, ...]) -> Index:
+    """The index to change: believed when one of `keys` signed it, expired or not; an empty one when there is no file."""
     if not path.exists():
         return empty()
     content, signature = _pair(path)
-    signatures.verify_content(content, signature, (key.public,), path=path)
+    signatures.verify_content(content, signature, keys, path=path)
     return decode(content, str(path))
 
 
@@ -384,11 +396,11 @@ def _write(path: Path, content: bytes, key: SecretKey) -> None:
     partial.replace(path)
 
 
-def _finish(path: Path, key: PublicKey) -> None:
+def _finish(path: Path, keys: tuple[PublicKey, ...]) -> None:
     """Bring a killed `_write` to its end when the new signature is there, else take it back."""
     partial = _partial(path)
     try:
-        signatures.verify_content(partial.read_bytes(), _pair(path)[1], (key,), path=path)
+        signatures.verify_content(partial.read_bytes(), _pair(path)[1], keys, path=path)
     except (ShedError, OSError):
         partial.unlink(missing_ok=True)
     else:
