@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from trainshed_provision import process
 from trainshed_provision.bake import context, disk, ext4, rootfs, stages, tree
 from trainshed_provision.cli import main
-from trainshed_provision.errors import Exit
+from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.formats import gce, oci, ova, qcow2, vhd, vmdk
 
 CHECKOUT = Path(__file__).parents[2]
@@ -138,6 +139,17 @@ def test_a_damaged_file_is_one_clear_line(copies: Path, capsys: pytest.CaptureFi
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"shed: {path.name}")
     assert not list(copies.glob("prove-*"))
+
+
+def test_a_full_disk_is_named_as_the_cause(
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*argv: object, **options: object) -> bytes:
+        raise ShedError("`qemu-img` failed: error while writing: No space left on device")
+
+    monkeypatch.setattr(process, "run", full)
+    assert main(["prove", str(images / f"{NAME}.qcow2")]) == Exit.NO_SPACE
+    assert str(images) in capsys.readouterr().err
 
 
 def test_an_image_without_its_papers_is_named(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:

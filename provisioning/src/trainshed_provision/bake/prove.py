@@ -1,10 +1,13 @@
 """Shows that a finished image holds the root that all images are made from: reads its files back out of the format."""
 
+import errno
 import json
+import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +72,29 @@ def _lines(listing: str) -> dict[str, str]:
     return {line.partition("\t")[2]: line for line in listing.splitlines()}
 
 
+@contextmanager
+def _room(image: Path) -> Iterator[Path]:
+    """A folder for a raw disk, beside the image where we may write there. NO_SPACE instead of what a full disk makes of it."""
+    beside = image.parent if os.access(image.parent, os.W_OK) else None
+    try:
+        with tempfile.TemporaryDirectory(prefix="prove-", dir=beside) as folder:
+            yield Path(folder)
+    except (OSError, ShedError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+            where = beside or tempfile.gettempdir()
+            raise ShedError(
+                f"no space left in {where} to read {image.name}",
+                hint="free 2 GB and run this again",
+                code=Exit.NO_SPACE,
+            ) from error
+        raise
+
+
 def _of_converted(image: Path, *, form: str, source: Path | None = None) -> Files:
     """By way of qemu-img, which knows the disk formats. The raw disk is sparse: a gigabyte for a moment."""
     process.need("qemu-img")
-    with tempfile.TemporaryDirectory(prefix="prove-", dir=image.parent) as folder:
-        raw = Path(folder) / "disk.raw"
+    with _room(image) as folder:
+        raw = folder / "disk.raw"
         try:
             process.run(["qemu-img", "convert", "-f", form, "-O", "raw", source or image, raw])
         except ShedError as error:
@@ -82,8 +103,8 @@ def _of_converted(image: Path, *, form: str, source: Path | None = None) -> File
 
 
 def _of_ova(image: Path) -> Files:
-    with tempfile.TemporaryDirectory(prefix="prove-", dir=image.parent) as folder:
-        inside = Path(folder) / "disk.vmdk"
+    with _room(image) as folder:
+        inside = folder / "disk.vmdk"
         try:
             with tarfile.open(image) as tar, inside.open("wb") as file:
                 name = next(name for name in tar.getnames() if name.endswith(".vmdk"))
@@ -94,12 +115,12 @@ def _of_ova(image: Path) -> Files:
 
 
 def _of_gce(image: Path) -> Files:
-    with tempfile.TemporaryDirectory(prefix="prove-", dir=image.parent) as folder:
+    with _room(image) as folder:
         try:
             process.run(["tar", "--extract", "--gzip", "--file", image, "--directory", folder, "disk.raw"])
         except ShedError as error:
             raise _corrupt(image, error) from error
-        return ext4.of_disk(Path(folder) / "disk.raw")
+        return ext4.of_disk(folder / "disk.raw")
 
 
 def _of_oci(image: Path) -> Files:
