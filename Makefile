@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST_TMP := $(firstword $(wildcard /dev/shm) /tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock bench wheel
+.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock lock-images bench wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ test-all: check test-faults test-fuzz test-sdk test-proxies test-image ## everyt
 lock: ## pin versions and hashes again
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header -q server/pyproject.toml provisioning/pyproject.toml requirements-dev.in -o requirements.lock
+
+lock-images: ## pin the Debian packages of the images again (weekly, and after a change of a packages.txt)
+	$(BIN)/shed bake --update-lock
 
 wheel: ## the server's wheel into dist/
 	$(PY) -m build --wheel --no-isolation --outdir dist server
