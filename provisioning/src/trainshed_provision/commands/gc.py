@@ -5,7 +5,10 @@ import argparse
 from trainshed_provision.commands import clouds
 
 HELP = "remove published images that nobody needs"
-CLOUDS: dict[str, str] = {}
+CLOUDS = {
+    "aws": "trainshed_provision.commands.aws.gc",
+    "gcp": "trainshed_provision.commands.gcp.gc",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,10 @@ import argparse
 from trainshed_provision.commands import clouds
 
 HELP = "make a published image the one that people get"
-CLOUDS: dict[str, str] = {}
+CLOUDS = {
+    "aws": "trainshed_provision.commands.aws.promote",
+    "gcp": "trainshed_provision.commands.gcp.promote",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

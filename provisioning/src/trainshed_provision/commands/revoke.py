@@ -5,7 +5,10 @@ import argparse
 from trainshed_provision.commands import clouds
 
 HELP = "withdraw a published image"
-CLOUDS: dict[str, str] = {}
+CLOUDS = {
+    "aws": "trainshed_provision.commands.aws.revoke",
+    "gcp": "trainshed_provision.commands.gcp.revoke",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,10 @@ import argparse
 from trainshed_provision.commands import clouds
 
 HELP = "compare what is published with what it should be"
-CLOUDS: dict[str, str] = {}
+CLOUDS = {
+    "aws": "trainshed_provision.commands.aws.validate",
+    "gcp": "trainshed_provision.commands.gcp.validate",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

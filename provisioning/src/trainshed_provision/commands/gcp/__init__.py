@@ -1,0 +1,1 @@
+"""The verbs of what is published, for Google Compute Engine."""

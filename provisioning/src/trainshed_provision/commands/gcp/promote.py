@@ -1,0 +1,61 @@
+"""Make a family resolve to an image, after it was launched and passed its checks. An older one is a rollback: what is newer
+is deprecated, with the chosen one as its replacement.
+
+The rules of `shed validate gcp` that the image itself has to meet are asked first.
+"""
+
+import argparse
+
+from trainshed_provision.commands.gcp import options as common
+from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish.gcp import images, promote, share, steps, validate
+
+OF_THE_IMAGE = ("G01", "G02", "G03", "G04")  # the others are about what a promotion changes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `shed promote gcp`."""
+    parser.add_argument("name", metavar="NAME", help="of the image")
+    parser.add_argument(
+        "--share-with",
+        action="append",
+        default=[],
+        metavar="MEMBER",
+        help=f"let somebody launch it: user:..., group:..., serviceAccount:..., domain:... or {share.EVERYBODY}",
+    )
+    common.add_ages(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    common.add_common(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, change, and ask Google what the family resolves to now."""
+    client, who = common.client(options), [share.check(member) for member in options.share_with]
+    chosen, ours = images.need(client, options.name), images.ours(client)
+    _refuse_unfit(chosen)
+    missing = frozenset(who) - (share.members(client, chosen.name) if who else frozenset())
+    planned = promote.plan(chosen, ours, now=common.now(), ages=common.ages(options), share=missing)
+    common.follow(
+        planned, dry_run=options.dry_run, carry_out=lambda: steps.carry_out(client, planned, tell=common.tell)
+    )
+    family = chosen.family.removesuffix(images.CANDIDATE) if options.dry_run else promote.confirm(client, chosen)
+    outcome = {
+        "image": chosen.name,
+        "family": family,
+        "steps": [step.text for step in planned],
+        "dry_run": options.dry_run,
+    }
+    would = "would resolve" if options.dry_run else "resolves"
+    common.report(options, [f"the family {family} {would} to {chosen.name}"], outcome)
+    return Exit.OK
+
+
+def _refuse_unfit(chosen: images.Image) -> None:
+    seen = validate.Seen(image=chosen, ours=(), resolved={}, shared=frozenset(), expected=frozenset())
+    for result in validate.results(seen):
+        if result.rule in OF_THE_IMAGE and not result.ok:
+            raise ShedError(
+                f"{chosen.name} does not meet {result.rule}, {result.title}: found {result.found}, wanted {result.wanted}",
+                hint="publish it anew, under another name",
+                code=Exit.UNHEALTHY,
+            )

@@ -1,0 +1,51 @@
+"""Withdraw an image for good: it is OBSOLETE at once, shared with nobody, says why, and its family resolves to the one before.
+
+Machines that run stay as they are.
+"""
+
+import argparse
+
+from trainshed_provision.commands.gcp import options as common
+from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish.gcp import images, revoke, share, steps
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `shed revoke gcp`."""
+    parser.add_argument("name", metavar="NAME", help="of the image")
+    parser.add_argument("--reason", required=True, help="one line, for whoever finds that the image is gone")
+    common.add_ages(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    common.add_common(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, change, and say what the family resolves to now."""
+    if not options.reason.strip():
+        raise ShedError("the reason is empty", hint='say why: --reason "..."', code=Exit.USAGE)
+    client = common.client(options)
+    bad, ours = images.need(client, options.name), images.ours(client)
+    planned = revoke.plan(
+        bad,
+        ours,
+        reason=options.reason.strip(),
+        shared=share.members(client, bad.name),
+        now=common.now(),
+        ages=common.ages(options),
+    )
+    common.follow(
+        planned, dry_run=options.dry_run, carry_out=lambda: steps.carry_out(client, planned, tell=common.tell)
+    )
+    resolved = images.resolved(client, bad.family) if bad.family else None
+    outcome = {
+        "image": bad.name,
+        "family": bad.family,
+        "family_resolves_to": resolved,
+        "steps": [step.text for step in planned],
+        "dry_run": options.dry_run,
+    }
+    state = "would be revoked" if options.dry_run else "is revoked"
+    common.report(
+        options, [f"{bad.name} {state}; the family {bad.family} resolves to {resolved or 'nothing'}"], outcome
+    )
+    return Exit.OK

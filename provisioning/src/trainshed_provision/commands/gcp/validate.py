@@ -1,0 +1,52 @@
+"""Ask the published images the rules of images that Google can answer. Exit code 9 when one does not hold."""
+
+import argparse
+import json
+
+from trainshed_provision.commands.gcp import options as common
+from trainshed_provision.errors import Exit
+from trainshed_provision.publish.gcp import images, share, validate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `shed validate gcp`."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="of an image (default: every one that shed made)")
+    parser.add_argument(
+        "--shared-with",
+        action="append",
+        default=[],
+        metavar="MEMBER",
+        help="who may launch it, and nobody else (default: nobody outside of the project)",
+    )
+    common.add_common(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line per rule and image."""
+    client, ours = common.client(options), None
+    expected = frozenset(share.check(member) for member in options.shared_with)
+    ours = tuple(images.ours(client))
+    chosen = [images.need(client, options.name)] if options.name else list(ours)
+    families = {image.family.removesuffix(images.CANDIDATE) for image in chosen if image.family}
+    resolved = {family: images.resolved(client, family) for family in sorted(families)}
+    results = [
+        result
+        for image in chosen
+        for result in validate.results(
+            validate.Seen(
+                image=image,
+                ours=ours,
+                resolved=resolved,
+                shared=share.members(client, image.name),
+                expected=expected,
+            )
+        )
+    ]
+    failed = [result for result in results if not result.ok]
+    if options.json:
+        print(json.dumps([result.as_json() for result in results], indent=2))
+    else:
+        for result in results:
+            print(f"{result.file}: {result.line()}")
+        print(f"{len(results) - len(failed)} of {len(results)} hold")
+    return Exit.UNHEALTHY if failed else Exit.OK

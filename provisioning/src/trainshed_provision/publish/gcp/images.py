@@ -1,0 +1,176 @@
+"""Images of Compute Engine: how ours are named and described, and the calls that read and change them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish.gcp.api import Client, Json, Refused
+from trainshed_provision.publish.source import Source
+
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+# What Debian's own image claims, and what ours boots with: an image that does not say UEFI_COMPATIBLE starts no shielded VM.
+FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2")
+ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}  # by Debian's name
+MANAGED, CONTENT, REVOKED = "managed-by", "content", "revoked"  # labels
+OURS = "trainshed"
+LABEL_LETTERS = 63  # a label holds one letter less than a sha256 has
+CANDIDATE = "-candidate"  # after a family's name: where an image is until it is promoted
+
+State = Literal["ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One image that is there. link: its full address; obsolete, deleted: when it is announced to become so."""
+
+    name: str
+    family: str
+    status: str
+    state: State
+    created: datetime
+    link: str
+    fingerprint: str = ""
+    description: str = ""
+    architecture: str = ""
+    archive_bytes: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+    locations: tuple[str, ...] = ()
+    replacement: str = ""
+    obsolete: datetime | None = None
+    deleted: datetime | None = None
+
+    @classmethod
+    def of(cls, resource: Json) -> "Image":
+        """From Google's description."""
+        status = resource.get("deprecated", {})
+        return cls(
+            name=resource["name"],
+            family=resource.get("family", ""),
+            status=resource["status"],
+            state=status.get("state", "ACTIVE"),
+            created=datetime.fromisoformat(resource["creationTimestamp"]),
+            link=resource["selfLink"],
+            fingerprint=resource.get("labelFingerprint", ""),
+            description=resource.get("description", ""),
+            architecture=resource.get("architecture", ""),
+            archive_bytes=int(resource.get("archiveSizeBytes", 0)),
+            labels=resource.get("labels", {}),
+            features=frozenset(feature["type"] for feature in resource.get("guestOsFeatures", [])),
+            locations=tuple(resource.get("storageLocations", [])),
+            replacement=status.get("replacement", ""),
+            obsolete=_time(status.get("obsolete")),
+            deleted=_time(status.get("deleted")),
+        )
+
+    @property
+    def ours(self) -> bool:
+        """Made by this program: nothing else is ever changed or removed."""
+        return self.labels.get(MANAGED) == OURS
+
+    @property
+    def revoked(self) -> bool:
+        """Withdrawn for good."""
+        return REVOKED in self.labels
+
+
+def name_of(source: Source) -> str:
+    """`trainshed-0-1-0-amd64`: one version is one image."""
+    return f"{OURS}-{_word(source.version)}-{source.architecture}"
+
+
+def family_of(source: Source) -> str:
+    """`trainshed-amd64`: a family of two architectures would resolve to either."""
+    return f"{OURS}-{source.architecture}"
+
+
+def content_of(source: Source) -> str:
+    """What the label says of the archive: its sha256, as much of it as fits."""
+    return source.sha256[:LABEL_LETTERS]
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise USAGE unless Google takes the name of an image or a family."""
+    if not NAME.fullmatch(name):
+        raise ShedError(
+            f"'{name}' is no {what}: small letters, digits and dashes, at most 63, a letter first",
+            hint=f"name another, for example {OURS}-0-1-0-amd64",
+            code=Exit.USAGE,
+        )
+
+
+def request(source: Source, *, name: str, family: str, location: str, archive: str) -> Json:
+    """The body of images.insert. archive: its address in Cloud Storage."""
+    if source.architecture not in ARCHITECTURES:
+        raise ShedError(f"Google has no machines for the architecture '{source.architecture}'", code=Exit.USAGE)
+    return {
+        "name": name,
+        "family": family + CANDIDATE,
+        "description": f"Trainshed {source.version}, commit {source.commit}, tree {source.tree}, archive {source.sha256}",
+        "architecture": ARCHITECTURES[source.architecture],
+        "guestOsFeatures": [{"type": feature} for feature in FEATURES],
+        "labels": {
+            MANAGED: OURS,
+            "version": _word(source.version),
+            "commit": source.commit[:LABEL_LETTERS],
+            "tree": source.tree[:LABEL_LETTERS],
+            CONTENT: content_of(source),
+        },
+        "storageLocations": [location],
+        "rawDisk": {"source": archive, "containerType": "TAR"},
+    }
+
+
+def find(client: Client, name: str) -> Image | None:
+    """The image, or None."""
+    try:
+        return Image.of(client.call("GET", client.images(f"/{name}")))
+    except Refused as refused:
+        if refused.status == 404 and name in refused.message:
+            return None
+        raise
+
+
+def need(client: Client, name: str) -> Image:
+    """Our image of that name; NOT_FOUND when there is none, CONFLICT when it is somebody else's."""
+    check_name(name, "name of an image")
+    image = find(client, name)
+    if image is None:
+        raise ShedError(
+            f"no image '{name}' in {client.project}", hint="shed validate gcp lists them", code=Exit.NOT_FOUND
+        )
+    if not image.ours:
+        raise ShedError(
+            f"'{name}' in {client.project} was not made by shed: it has no label {MANAGED}={OURS}",
+            hint="give the image a label of that kind if it is yours after all",
+            code=Exit.CONFLICT,
+        )
+    return image
+
+
+def ours(client: Client) -> list[Image]:
+    """Every image that this program made, the oldest first."""
+    found = [Image.of(item) for item in client.pages(client.images(), filter=f"labels.{MANAGED}={OURS}")]
+    return sorted(found, key=lambda image: image.created)
+
+
+def resolved(client: Client, family: str) -> str | None:
+    """The name of the image that somebody gets who asks for the family."""
+    try:
+        return Image.of(client.call("GET", client.images(f"/family/{family}"))).name
+    except Refused as refused:
+        if refused.status == 404 and family in refused.message:
+            return None
+        raise
+
+
+def _word(text: str) -> str:
+    """As a name or label may be: `0.1.0` is `0-1-0`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,447 @@
+"""Publishing to Google: a real archive through the whole command against a stand-in that checks every request's form."""
+
+import gzip
+import io
+import tarfile
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.oauth2.service_account import Credentials
+
+from trainshed_provision.commands.gcp import options as common
+from trainshed_provision.errors import Exit
+from trainshed_provision.publish.gcp import bucket, tarball
+from trainshed_provision.publish.gcp.api import COMPUTE_VARIABLE, STORAGE_VARIABLE, Client, authorized
+from trainshed_provision.testing import gcs
+from trainshed_provision.testing.command import COMMIT, GIB, NAME, PART, Shed, pack, write_image
+from trainshed_provision.testing.google import BUCKET
+from trainshed_provision.testing.loopback import Cut, Request
+from trainshed_provision.testing.victim import kill_at
+
+
+def test_a_whole_publication(shed: Shed) -> None:
+    told = shed.publish()
+
+    made = shed.images[NAME]
+    assert made["status"] == "READY"
+    assert made["diskSizeGb"] == "1"
+    assert made["family"] == "trainshed-amd64-candidate"
+    assert made["architecture"] == "X86_64"
+    assert {f["type"] for f in made["guestOsFeatures"]} == {
+        "UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2",
+    }  # fmt: skip
+    assert made["storageLocations"] == ["us"]
+    assert COMMIT in made["description"]
+    digest = sha256(shed.image.read_bytes()).hexdigest()
+    assert digest in made["description"]
+    assert made["labels"] == {
+        "managed-by": "trainshed",
+        "version": "0-1-0",
+        "commit": COMMIT,
+        "tree": ("ab" * 32)[:63],
+        "content": digest[:63],
+    }
+    assert told["image"] == NAME
+    assert shed.objects == {}  # neither parts nor archive cost anything from now on
+    assert "costs about $" in shed.err
+    assert "upload" in shed.err
+    assert "%" in shed.err
+
+
+def test_what_google_unpacks_is_what_was_baked(shed: Shed, disk: bytes) -> None:
+    shed.publish("--keep-archive")
+    [kept] = shed.objects.values()
+    assert kept.data == disk
+    assert kept.components == 5
+    assert kept.metadata == {"managed-by": "trainshed"}
+
+
+def test_a_small_archive_goes_in_one_piece(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarball, "PART_BYTES", 16 << 20)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+    assert "storage.objects.compose" not in shed.google.calls
+    assert shed.objects == {}
+
+
+def test_an_image_that_is_there_is_not_made_again(shed: Shed) -> None:
+    shed.publish()
+    shed.google.calls.clear()
+    assert shed.publish()["steps"] == []
+    assert {call.rsplit(".", 1)[1] for call in shed.google.calls} == {"get", "list"}
+
+
+def test_a_dry_run_changes_nothing_and_names_the_cost(shed: Shed) -> None:
+    told = shed.publish("--dry-run")
+    assert [step.split(" ")[0] for step in told["steps"]] == ["upload", "put", "remove", "make", "remove"]
+    assert told["dollars_a_month"] > 0
+    assert "would upload 5 of 5 parts" in shed.err
+    assert shed.objects == {}
+    assert shed.images == {}
+    assert {call.rsplit(".", 1)[1] for call in shed.google.calls} == {"get", "list"}
+
+
+def test_a_dry_run_says_what_the_real_run_does(shed: Shed) -> None:
+    assert shed.publish("--dry-run")["steps"] == shed.publish()["steps"]
+
+
+def test_another_content_under_the_same_name_is_a_conflict(shed: Shed, disk: bytes) -> None:
+    shed.publish()
+    write_image(shed.image.parent, gzip.compress(gzip.decompress(disk), 1, mtime=0))
+    shed.publish(code=Exit.CONFLICT)
+    assert "has another content" in shed.err
+    assert "--name" in shed.err
+    assert shed.publish("--name", "trainshed-second")["image"] == "trainshed-second"
+
+
+STAGES = [
+    ("before anything", "storage.objects.list", 0, False),
+    ("first session", "storage.objects.insert", 0, False),
+    ("first bytes", gcs.DATA, 0, False),
+    ("some parts there", gcs.DATA, 3, False),
+    ("composing", "storage.objects.compose", 0, False),
+    ("composed, answer lost", "storage.objects.compose", 0, True),
+    ("some parts removed", "storage.objects.delete", 2, False),
+    ("insert", "compute.images.insert", 0, False),
+    ("inserted, answer lost", "compute.images.insert", 0, True),
+    ("while Google makes it", "compute.globalOperations.get", 1, False),
+    ("last look at the archive", "storage.objects.get", 1, False),
+    ("archive not removed", "storage.objects.delete", 5, False),
+]
+
+
+@pytest.mark.parametrize(("method", "skip", "answered"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES])
+def test_killed_and_started_again(shed: Shed, disk: bytes, method: str, skip: int, answered: bool) -> None:
+    kill_at(shed.google, method, shed.words, shed.environment, part_bytes=PART, skip=skip, answered=answered)
+    before, there = dict(shed.objects), NAME in shed.images
+    shed.google.calls.clear()
+
+    shed.publish()
+
+    assert shed.images[NAME]["status"] == "READY"
+    assert shed.images[NAME]["archiveSizeBytes"] == str(len(disk))
+    assert shed.objects == {}
+    parts = [name for name in before if bucket.PARTS in name]
+    needed = 0 if there or len(before) > len(parts) else 5 - len(parts)
+    assert shed.google.calls.count("storage.objects.insert") == needed  # nothing is sent twice
+
+
+def test_a_line_that_breaks_goes_on_from_the_byte_that_arrived(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarball, "PART_BYTES", 16 << 20)  # one piece of 1.2 MB
+    arrived: list[int] = []
+
+    def cut(request: Request) -> None:
+        take, read = 700_000, request.read
+
+        def some(most: int) -> bytes:
+            nonlocal take
+            piece = read(min(most, take)) if take else b""
+            take -= len(piece)
+            return piece
+
+        request.read = some
+
+    def note(request: Request) -> None:
+        arrived.append(int(request.headers["content-length"]))
+
+    shed.google.before(gcs.DATA, cut)
+    shed.google.before(gcs.DATA, note, times=9)
+    shed.publish("--keep-archive")
+    size = shed.image.stat().st_size
+    assert arrived == [size, 0, size - 2 * PART]  # all of it; the question how much is there; what was missing
+    [kept] = shed.objects.values()
+    assert kept.data == shed.image.read_bytes()
+
+
+def test_a_line_that_stays_broken_ends_with_a_clear_line(shed: Shed) -> None:
+    def cut(request: Request) -> None:
+        raise Cut
+
+    shed.google.before(gcs.DATA, cut, times=999)
+    shed.publish(code=Exit.FAILED)
+    assert "line to Google" in shed.err
+    assert "goes on from where it was" in shed.err
+    shed.google.forget_orders()
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "reason"),
+    [
+        ("storage.objects.list", 503, "backendError"),
+        ("storage.objects.insert", 429, "rateLimitExceeded"),
+        (gcs.DATA, 503, "backendError"),
+        ("storage.objects.compose", 500, "internalError"),
+        ("compute.images.insert", 403, "rateLimitExceeded"),
+        ("compute.globalOperations.get", 502, "badGateway"),
+    ],
+)
+def test_throttling_and_hiccups_are_waited_out(shed: Shed, method: str, status: int, reason: str) -> None:
+    shed.google.fail(method, status, reason, times=3)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+    assert shed.objects == {}
+    assert any(wait >= 2 for wait in shed.waits) or method == gcs.DATA  # longer each time
+
+
+def test_throttling_without_end_is_told(shed: Shed) -> None:
+    shed.google.fail("storage.objects.list", 429, "rateLimitExceeded", "Too many requests", times=99)
+    shed.publish(code=Exit.FAILED)
+    assert "Too many requests" in shed.err
+    assert "goes on from where it was" in shed.err
+    assert 40 < sum(shed.waits) < 90
+
+
+def test_a_wrong_project_or_bucket_is_named(shed: Shed) -> None:
+    shed.publish("--project", "other-project", code=Exit.NOT_FOUND)
+    assert "projects/other-project" in shed.err
+    assert "--project" in shed.err
+    shed("publish", "gcp", "--bucket", "nowhere", "--image", str(shed.image), code=Exit.NOT_FOUND)
+    assert "bucket does not exist" in shed.err
+
+
+def test_a_missing_right_is_named_and_nothing_is_left(shed: Shed) -> None:
+    shed.google.granted = frozenset({"storage.objects.get", "storage.objects.list", "compute.images.get"})
+    shed.publish(code=Exit.MISSING)
+    assert "Required 'storage.objects.create'" in shed.err
+    assert "docs/publishing-gcp.md" in shed.err
+    assert shed.objects == {}
+
+
+def test_a_full_quota_is_told_and_the_next_run_does_not_upload_again(shed: Shed) -> None:
+    shed.google.compute.quota = 0
+    shed.publish(code=Exit.NO_SPACE)
+    assert "Quota 'IMAGES' exceeded" in shed.err
+    assert "shed gc gcp" in shed.err
+    shed.google.compute.quota = 1
+    shed.google.calls.clear()
+    shed.publish()
+    assert "storage.objects.insert" not in shed.google.calls
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_a_quota_that_google_finds_while_it_works(shed: Shed) -> None:
+    shed.google.compute.failures = [{"code": "QUOTA_EXCEEDED", "message": "Quota 'IMAGES' exceeded."}]
+    shed.publish(code=Exit.NO_SPACE)
+    assert "Quota 'IMAGES' exceeded" in shed.err
+    assert shed.images == {}  # the image that failed is gone
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_an_image_that_failed_is_removed_and_made_anew(shed: Shed) -> None:
+    kill_at(shed.google, "compute.globalOperations.get", shed.words, shed.environment, part_bytes=PART)
+    shed.images[NAME]["status"] = "FAILED"
+    shed.google.compute.operations.clear()
+    told = shed.publish()
+    assert any(step.startswith("remove trainshed") for step in told["steps"])
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_an_archive_that_changes_meanwhile_makes_no_image(shed: Shed, tmp_path: Path) -> None:
+    evil = pack(tmp_path, b"evil")
+
+    def swap(request: Request) -> None:
+        [name] = [n for n in shed.objects if bucket.PARTS not in n]
+        shed.google.storage.put(BUCKET, name, evil)
+
+    shed.google.before("compute.images.insert", swap)
+    shed.publish(code=Exit.CORRUPT)
+    assert "changed while the image was made of it" in shed.err
+    assert shed.images == {}
+
+
+def test_a_part_that_changes_meanwhile_makes_no_archive(shed: Shed) -> None:
+    def swap(request: Request) -> None:
+        name = min(n for n in shed.objects if bucket.PARTS in n)
+        shed.google.storage.put(BUCKET, name, b"evil")
+
+    shed.google.before("storage.objects.compose", swap)
+    shed.publish(code=Exit.CORRUPT)
+    assert "changed before they were put together" in shed.err
+    shed.publish(code=Exit.CONFLICT)
+    assert "holds something else" in shed.err
+    assert shed.images == {}
+
+
+def test_a_file_that_changes_while_it_is_sent_is_refused(shed: Shed) -> None:
+    def change(request: Request) -> None:
+        with shed.image.open("r+b") as file:
+            file.seek(100)
+            file.write(b"changed meanwhile")
+
+    shed.google.before("storage.objects.insert", change, times=9)
+    shed.publish(code=Exit.FAILED)
+    assert "doesn't match" in shed.err
+    assert shed.images == {}
+
+
+def test_two_publishers_of_one_archive_help_each_other(shed: Shed) -> None:
+    """The other one brings every part and the archive just before us, and inserts just before us."""
+    first = shed.google.before
+
+    def part(request: Request) -> None:
+        wanted = request.body["name"]
+        offset, size = wanted.rsplit("/", 1)[1].split("-")
+        data = shed.image.read_bytes()[int(offset) : int(offset) + int(size)]
+        shed.google.storage.put(BUCKET, wanted, data)
+
+    def whole(request: Request) -> None:
+        data = shed.image.read_bytes()
+        shed.google.storage.put(BUCKET, name_in(request), data, {"managed-by": "trainshed"})
+
+    def insert(request: Request) -> None:
+        with shed.google.lock:
+            shed.google.compute._insert("", request)
+
+    first("storage.objects.insert", part, times=5)
+    first("storage.objects.compose", whole)
+    first("compute.images.insert", insert)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+    assert shed.objects == {}
+
+
+def name_in(request: Request) -> str:
+    return unquote(request.path.split("/o/")[1].removesuffix("/compose"))
+
+
+@pytest.fixture(scope="module")
+def account() -> dict[str, str]:
+    """The key of a service account, as a file of credentials has it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return {
+        "type": "service_account",
+        "client_email": "publisher@trainshed-test",
+        "private_key": pem,
+        "private_key_id": "1",
+    }
+
+
+def log_in(shed: Shed, monkeypatch: pytest.MonkeyPatch, account: dict[str, str]) -> None:
+    """From here on shed has a credential, which the stand-in renews."""
+    info = account | {"token_uri": f"{shed.google.endpoint}/token"}
+    credentials = Credentials.from_service_account_info(info, scopes=["scope"])  # type: ignore[no-untyped-call]  # Google gives no types
+    plain = common.client
+
+    def client(options: Any) -> Client:
+        return replace(plain(options), session=authorized(credentials))
+
+    monkeypatch.setattr(common, "client", client)
+
+
+def test_a_credential_is_renewed_while_it_works(
+    shed: Shed, monkeypatch: pytest.MonkeyPatch, account: dict[str, str]
+) -> None:
+    shed.google.token = "first"
+    log_in(shed, monkeypatch, account)
+
+    def expire(request: Request) -> None:
+        shed.google.token = "second"
+
+    shed.google.before(gcs.DATA, expire)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_a_credential_that_is_not_renewed_is_told(
+    shed: Shed, monkeypatch: pytest.MonkeyPatch, account: dict[str, str]
+) -> None:
+    shed.google.token = "first"
+    log_in(shed, monkeypatch, account)
+
+    def expire(request: Request) -> None:
+        shed.google.token, shed.google.locked = None, True
+
+    shed.google.before("storage.objects.compose", expire)
+    shed.publish(code=Exit.MISSING)
+    assert "Invalid JWT Signature" in shed.err
+    assert "gcloud auth application-default login" in shed.err
+    shed.google.token, shed.google.locked = "third", False
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_no_credential_is_told(shed: Shed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(COMPUTE_VARIABLE)
+    monkeypatch.delenv(STORAGE_VARIABLE)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
+    shed.publish(code=Exit.MISSING)
+    assert "absent.json" in shed.err
+    assert "gcloud auth application-default login" in shed.err
+
+
+def archive_of(data: bytes, *, name: str = "disk.raw") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), 1, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("archive", "says"),
+    [
+        (archive_of(bytes(512), name="other.raw"), "other.raw"),
+        (archive_of(bytes(512)), "512 bytes are not whole GiB"),
+        (b"not packed at all", "not gzipped"),
+        (archive_of(bytes(512))[:-6], "no whole tar"),
+    ],
+    ids=["another name", "not whole GiB", "no gzip", "cut"],
+)
+def test_an_archive_google_would_refuse_is_not_sent(shed: Shed, archive: bytes, says: str) -> None:
+    write_image(shed.image.parent, archive)
+    shed.publish(code=Exit.CORRUPT)
+    assert says in shed.err
+    assert shed.google.calls == []
+
+
+def test_a_corrupt_manifest_or_archive_is_not_sent(shed: Shed, disk: bytes) -> None:
+    shed.image.write_bytes(disk[:-1] + bytes([disk[-1] ^ 1]))
+    shed.publish(code=Exit.CORRUPT)
+    assert "its manifest says" in shed.err
+    manifest = shed.image.parent / "trainshed-0.1.0-amd64.manifest.json"
+    manifest.write_text("{")
+    shed.publish(code=Exit.CORRUPT)
+    assert manifest.name in shed.err
+    assert shed.google.calls == []
+
+
+@pytest.mark.parametrize("name", ["Trainshed", "0-1", "a_b", "x" * 64, "end-"])
+def test_a_name_google_would_refuse_is_a_usage_error(shed: Shed, name: str) -> None:
+    shed.publish("--name", name, code=Exit.USAGE)
+    assert f"'{name}'" in shed.err
+    assert shed.google.calls == []
+
+
+def test_a_revoked_image_is_not_published_again(shed: Shed) -> None:
+    shed.publish()
+    shed("revoke", "gcp", "--json", NAME, "--reason", "the session key was the same everywhere")
+    shed.publish(code=Exit.REFUSED)
+    assert "the session key was the same everywhere" in shed.err
+    shed("promote", "gcp", NAME, code=Exit.REFUSED)
+    assert "was revoked" in shed.err
+
+
+def test_memory_stays_flat_and_parts_few() -> None:
+    assert tarball.part_bytes(1) == tarball.PART_BYTES
+    for size in (10**6, 170 * 10**6, 600 << 20, 40 * GIB):
+        each = tarball.part_bytes(size)
+        assert -(-size // each) <= gcs.MOST_SOURCES
+        assert each % gcs.UNIT == 0
+
+
+def test_a_credential_never_goes_to_an_address_of_tests(shed: Shed) -> None:
+    seen: list[str | None] = []
+    shed.google.before("storage.objects.list", lambda request: seen.append(request.headers.get("authorization")))
+    shed.publish("--dry-run")
+    assert seen == [None]
