@@ -8,6 +8,7 @@ LBA 0      protective MBR with GRUB's first stage (BIOS)
 
 import struct
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainshed_provision import process
@@ -74,11 +75,22 @@ def boot_code(boot: bytes, core: bytes) -> tuple[bytes, bytes]:
     return bytes(mbr), bytes(image)
 
 
-def mke2fs_argv(tree: Path, disk: Path) -> list[str | Path]:
+def own_mke2fs(tree: Path) -> tuple[list[str | Path], dict[str, str]]:
+    """The tree's own mke2fs, by its own loader, and the environment it needs.
+
+    The host's would write another disk on each version of it; those before 1.47.2 also take the files in the order in which
+    the host's file system happens to list them.
+    """
+    libraries = tree / "usr/lib/x86_64-linux-gnu"
+    argv: list[str | Path] = [libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, tree / "usr/sbin/mke2fs"]
+    return argv, {"MKE2FS_CONFIG": str(tree / "etc/mke2fs.conf")}
+
+
+def mke2fs_argv(tree: Path, disk: Path, *, program: Sequence[str | Path] = ("mke2fs",)) -> list[str | Path]:
     """The command that writes the tree as the root partition of the disk file."""
     extended = f"hash_seed={ident('root')},offset={ROOT_START},nodiscard,root_owner=0:0"
     return [
-        *("mke2fs", "-q", "-F", "-t", "ext4", "-L", LABEL, "-U", ident("root"), "-m", "1", "-O", EXT4_OFF),
+        *(*program, "-q", "-F", "-t", "ext4", "-L", LABEL, "-U", ident("root"), "-m", "1", "-O", EXT4_OFF),
         *("-E", extended, "-d", tree, disk, f"{ROOT_SIZE // 1024}k"),
     ]
 
@@ -94,8 +106,9 @@ def write(bake: Bake) -> Path:
         for start, content in ((0, mbr), (CORE_START, core), (ESP_START, esp.read_bytes())):
             file.seek(start)
             file.write(content)
-    environment = {**bake.environment, "E2FSPROGS_FAKE_TIME": str(bake.epoch)}
-    process.run(mke2fs_argv(bake.tree, disk), env=environment, log_to=bake.log)
+    program, environment = own_mke2fs(bake.tree)
+    environment = {**bake.environment, **environment, "E2FSPROGS_FAKE_TIME": str(bake.epoch)}
+    process.run(mke2fs_argv(bake.tree, disk, program=program), env=environment, log_to=bake.log)
     return disk
 
 
@@ -104,7 +117,7 @@ def _esp(bake: Bake) -> Path:
     esp = bake.work / "esp.img"
     _sized(esp, ESP_SIZE)
     process.run(["mkfs.vfat", "--invariant", "-F", "32", "-i", VOLUME, "-n", "ESP", esp])
-    process.run(["mmd", "-i", esp, "::EFI", "::EFI/BOOT", "::EFI/debian"])
+    process.run(["mmd", "-i", esp, "::EFI", "::EFI/BOOT", "::EFI/debian"], env=bake.environment)
     library = bake.tree / "usr" / "lib"
     for source, target in (
         (library / "shim/shimx64.efi.signed", "EFI/BOOT/BOOTX64.EFI"),
@@ -113,7 +126,7 @@ def _esp(bake: Bake) -> Path:
         # The folder that Debian's signed GRUB has built in.
         (bake.checkout / "images/vm/grub-esp.cfg", "EFI/debian/grub.cfg"),
     ):
-        process.run(["mcopy", "-m", "-i", esp, source, f"::{target}"], env=bake.environment)
+        process.run(["mcopy", "-i", esp, source, f"::{target}"], env=bake.environment)
     return esp
 
 

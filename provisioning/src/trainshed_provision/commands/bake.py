@@ -99,6 +99,7 @@ def _bake(
     commit, epoch = context.commit(root)
     if image and (image["inputs"], image["commit"], image["commit_time"]) == (inputs, commit, epoch):
         endings = tuple(ending for ending in endings if ending not in image["files"])
+    os.umask(0o022)  # or the modes of files would be the caller's habit
     with _terminable(), _owned_by_caller(root / "build"), workdir(root / "build") as work:
         (root / "build" / "bake.log").write_text("")
         run = context.Bake(
