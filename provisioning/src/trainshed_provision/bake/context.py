@@ -64,9 +64,14 @@ class Bake:
         """The lock of the packages in it."""
         return self.root.with_suffix(".lock")
 
+    @property
+    def root_inventory(self) -> Path:
+        """What is in it, package by package."""
+        return self.root.with_suffix(".packages.json")
+
     def is_rooted(self, committed: str) -> bool:
         """Whether the root is there; for a strict bake it has to be of the packages in the `committed` lock."""
-        there = self.root.is_file() and self.root_lock.is_file()
+        there = all(path.is_file() for path in (self.root, self.root_lock, self.root_inventory))
         return there and (not self.strict or self.root_lock.read_text() == committed)
 
     @property

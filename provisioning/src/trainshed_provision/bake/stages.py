@@ -11,13 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from trainshed_provision import assertions
-from trainshed_provision.bake import clean, converge, disk, ext4, layer, manifest, packages, rootfs, tree, wheelhouse
+from trainshed_provision.bake import (
+    clean,
+    converge,
+    disk,
+    ext4,
+    inventory,
+    layer,
+    manifest,
+    packages,
+    rootfs,
+    tree,
+    wheelhouse,
+)
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.offline import Tree
 from trainshed_provision.bake.packages import Package
 from trainshed_provision.bake.prove import Listings
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.formats import gce, oci, ova, qcow2, vhd, vmdk
+from trainshed_provision.papers import documents
+from trainshed_provision.papers.packages import Inventory
 
 # The endings of the files that each target is.
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -50,13 +64,17 @@ OF_THE_LAYER = {"B02", "B03", "B04", "B06", "H06"}
 
 @dataclass
 class State:
-    """What earlier stages hand to later ones. made: files by ending; papers: texts by ending; tell: takes a line."""
+    """What earlier stages hand to later ones. made: files by ending; papers: texts by ending; tell: takes a line.
+
+    holds: the root's packages, and the disk's besides once there is one.
+    """
 
     tell: Callable[[str], None]
     locked: list[Package] = field(default_factory=list)
     wheels: Path = Path()
     base: Path = Path()
     disk: Path = Path()
+    holds: Inventory | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Path] = field(default_factory=dict)
     papers: dict[str, str] = field(default_factory=dict)
@@ -130,6 +148,7 @@ def _root(bake: Bake, state: State) -> None:
     for old in bake.cache.glob("root-*"):
         old.unlink()
     bake.root_lock.write_text(packages.render(state.locked))
+    inventory.keep_root(bake, state.locked)
     partial.rename(bake.root)
 
 
@@ -141,6 +160,7 @@ def _list(bake: Bake, state: State) -> None:
     lock, changes = packages.render(state.locked), tree.patterns(bake.checkout / "images/vm/changes.txt")
     state.papers["tree.txt"] = tree.listing(files)
     state.papers["packages.lock"] = lock
+    state.holds = inventory.of_root(bake)
     state.facts = {
         "tree_digest": tree.digest(tree.listing(files, without=changes)),
         "layer_changes": changes,
@@ -170,6 +190,7 @@ def _layer(bake: Bake, state: State) -> None:
     installed = manifest.debian_packages((bake.tree / "var/lib/dpkg/status").read_text())
     state.facts["layer"] = {name: v for name, v in installed.items() if name not in state.facts["debian"]}
     state.facts["disk_bytes"] = disk.SIZE
+    state.holds = inventory.of_disk(bake, state.locked)
 
 
 def _check_disk(bake: Bake, state: State) -> None:
@@ -251,18 +272,22 @@ def _write(ending: str) -> Do:
 
 
 def _publish(bake: Bake, state: State) -> None:
-    debian = {**state.facts["debian"], **state.facts.get("layer", {})}
-    state.papers["packages.txt"] = "".join(f"{name} {version}\n" for name, version in sorted(debian.items()))
     made = {e: manifest.describe_file(path, name=f"{bake.name}.{e}") for e, path in state.made.items()}
-    before = manifest.newest(bake.images) or {}
+    before, kept = manifest.newest(bake.images) or {}, {}
     same = all(before.get(k) == v for k, v in (("name", bake.name), ("commit", bake.commit), ("inputs", bake.inputs)))
-    if same and before.get("tree_digest") == state.facts["tree_digest"]:
-        made = {**before["files"], **made}
+    earlier = inventory.of_earlier(bake) if same and before.get("tree_digest") == state.facts["tree_digest"] else None
+    if earlier is not None:
+        made, kept = {**before["files"], **made}, before["papers"]
+        if "layer" in before and "layer" not in state.facts:
+            state.holds = earlier
         state.facts = {
             **{key: before[key] for key in ("layer", "disk_bytes", "disk_digest") if key in before},
             **state.facts,
         }
     state.manifest = manifest.describe(bake, facts=state.facts, files=made, seconds=state.seconds)
+    assert state.holds is not None  # the stage that lists the root set it
+    state.papers |= inventory.papers(bake, state.manifest, state.holds)
+    state.manifest["papers"] = {**kept, **documents.describe(bake.name, state.papers)}
     manifest.publish(bake, state.made, state.papers, state.manifest, endings=FORMATS)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.markers import Marker
+from packaging.utils import parse_wheel_filename
 
 from trainshed_provision import process
 from trainshed_provision.bake.context import PYTHON, Bake
@@ -126,3 +127,15 @@ def make(bake: Bake) -> Path:
         for path in (requirements, own, *sorted(fetch(bake, text).glob("*.whl"))):
             tar.add(path, arcname=path.name)
     return archive
+
+
+def digests(archive: Path) -> dict[str, str]:
+    """sha256 of each wheel in a wheelhouse.tar, by `pypi/<name>`."""
+    found = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file is not None and member.name.endswith(".whl"):
+                name = parse_wheel_filename(member.name)[0]
+                found[f"pypi/{name}"] = hashlib.sha256(file.read()).hexdigest()
+    return found

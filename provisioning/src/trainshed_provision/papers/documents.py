@@ -17,6 +17,7 @@ def texts(manifest: Mapping[str, Any], inventory: Inventory, *, locks: Mapping[s
     subject = Subject.of(manifest, distro=inventory.distro)
     return {
         PACKAGES: dump(inventory),
+        "packages.txt": "".join(f"{p.name} {p.version}\n" for p in inventory.packages if p.kind == "deb"),
         "spdx.json": spdx.document(subject, inventory.packages),
         "cdx.json": cyclonedx.document(subject, inventory.packages),
         PROVENANCE: provenance.statement(subject, manifest, inventory.packages, locks=locks),
