@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -285,3 +286,9 @@ def test_it_runs_by_the_python_of_the_server() -> None:
     home = "/opt/trainshed"
     assert PROGRAM.read_text().startswith(f"#!{home}/current/bin/python3\n")
     assert f"trainshed_home: {home}\n" in (PROGRAM.parents[1] / "defaults/main.yml").read_text()
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/images.md").read_text()
+    table = page[page.index("### What it can be told") : page.index("Of these the later one wins")]
+    assert set(re.findall(r"`([a-z-]+)`", table)) >= {*program.KEYS, *program.ENGINES}
