@@ -18,6 +18,7 @@ from trainshed.domain.identity import Role
 from trainshed.settings.keys import ALIASES, FILES, FIXED, IGNORED, KEYS, Key
 from trainshed.settings.loading import default_of
 from trainshed.transport.openapi import document
+from trainshed_provision.assertions.catalogue import CATALOGUE, asked
 from trainshed_provision.papers.index import json_schema
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -75,6 +76,25 @@ def errors() -> str:
     ]
     for fault in sorted(Fault, key=lambda f: (f.code, f.subcode)):
         lines.append(f"| {fault.code} | {fault.subcode} | {fault.name.lower()} | {fault.value.message} |")
+    return "\n".join(lines) + "\n"
+
+
+def image_rules() -> str:
+    """What each rule of an image comes to."""
+    lines = [
+        "# Rules of an image",
+        "",
+        "R: published by a marketplace. P: needed by a platform. T: in Google's own bar for releases. B: good practice. Asked",
+        "of the tree by the bake, which fails; of a machine by `shed check vm` and `shed check ssh`; of a server by its address",
+        "by `shed check url`; of what is published by `shed validate`. How to read it: [images](../images.md#rules).",
+        "",
+        "| id | | what has to hold | asked by | proved by | if not, or not whole: why |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for rule_id, entry in CATALOGUE.items():
+        tests = ", ".join(f"`{name.rpartition('::')[2]}`" for name in entry.tests)
+        commands = ", ".join(f"`{command}`" for command in asked(rule_id))
+        lines.append(f"| {rule_id} | {entry.level} | {entry.says} | {commands} | {tests} | {entry.reason} |")
     return "\n".join(lines) + "\n"
 
 
@@ -207,6 +227,7 @@ def pages() -> dict[str, str]:
     }
     return {
         "configuration.md": configuration(),
+        "image-rules.md": image_rules(),
         "endpoints.md": endpoints(api),
         "errors.md": errors(),
         "index.schema.json": json.dumps(json_schema(), indent=2) + "\n",

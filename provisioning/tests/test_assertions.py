@@ -3,12 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from trainshed_provision import assertions
-from trainshed_provision.assertions import boot, credentials, hardening, residue, software, ssh, volume
+from trainshed_provision.assertions import boot, catalogue, credentials, hardening, residue, software, ssh, volume
 from trainshed_provision.assertions.result import Finding, Host
+
+ROOT = Path(__file__).parents[2]
+SOURCES = Path("provisioning/src/trainshed_provision")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ FSTAB = (
     "LABEL=trainshed-data /var/lib/trainshed ext4 nofail,x-systemd.device-timeout=9s 0 2\n"
 )
 SS = "udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*\ntcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\ntcp LISTEN 0 128 [::1]:9 [::]:*\n"
+LOGS = "SystemMaxUse=200M\nRuntimeMaxUse=50M\nlogrotate.timer enabled\n"
+RULES = "table inet trainshed {\n chain input {\n policy drop;\n tcp dport { 22, 8008, 8080, 8081 } accept\n } }\n"
+UNITS = "ssh.service enabled enabled\ntrainshed.service enabled enabled\n"
+CONFIG = "".join(f"trainshed.key{n} = 1\n" for n in range(11)) + 'trainshed.files.s3.bucket = ""\n'
+CLOCK = f"FallbackNTP={boot.CLOCKS}\nsystemd-timesyncd enabled\n"
 TREE = Answer(rc=1)  # of "does a system run here?"
 
 # check, answers that pass, answers that fail, what the failure names
@@ -114,7 +123,32 @@ CASES: list[tuple[Callable[[Host], Finding], dict[str, str | Answer], dict[str, 
     ),
     (hardening.no_foreign_writes, {}, {"6000": "/usr/bin/sudo\n/usr/bin/nmap\n"}, "nmap"),
     (hardening.no_foreign_writes, {}, {"002": "/usr/local/bin/loose\n"}, "loose"),
-    (hardening.journal_is_capped, {"journald": "SystemMaxUse=200M\n"}, {"journald": "SystemMaxUse=9G\n"}, "9G"),
+    (hardening.logs_are_capped, {"journald": LOGS}, {"journald": LOGS.replace("200M", "9G")}, "9G"),
+    (hardening.logs_are_capped, {"journald": LOGS}, {"journald": LOGS.replace("enabled", "disabled")}, "disabled"),
+    (hardening.firewall, {"nft": RULES}, {"nft": RULES.replace("drop", "accept")}, "accept"),
+    (hardening.firewall, {"nft": RULES}, {"nft": RULES.replace("8081", "8081, 9200")}, "9200"),
+    (hardening.firewall, {"/run/systemd": TREE, "firewall.nft": RULES}, {"/run/systemd": TREE}, "no rules"),
+    (
+        credentials.nobody_else_gets_in,
+        {"unit-files": UNITS},
+        {"unit-files": f"{UNITS}tunnel.service enabled\n"},
+        "tunnel",
+    ),
+    (credentials.nobody_else_gets_in, {"unit-files": UNITS}, {}, "reviewed"),
+    (
+        credentials.asks_for_no_cloud_key,
+        {"config": CONFIG},
+        {"config": f"{CONFIG}t.files.s3.access_key = 1\n"},
+        "access_key",
+    ),
+    (credentials.asks_for_no_cloud_key, {"config": CONFIG}, {}, "0 keys"),
+    (credentials.secrets_stay_where_they_are, {}, {"cmdline": "/proc/7/cmdline\n"}, "/proc/7"),
+    (credentials.secrets_stay_where_they_are, {}, {"test -s": Answer(rc=1)}, "none"),
+    (ssh.is_reachable, {"ss -Hltn": SS}, {"ss -Hltn": SS.replace("0.0.0.0:22", "10.0.0.1:22")}, "nobody"),
+    (ssh.is_reachable, {"ss -Hltn": SS}, {"ss -Hltn": SS, "nft": "ip saddr 10.9.0.0/16 drop"}, "with a rule"),
+    (boot.clock, {"timesyncd": CLOCK}, {"timesyncd": CLOCK.replace("169.254.169.123", "")}, "169.254.169.254"),
+    (boot.packets_as_the_network_says, {}, {"mtu": "/etc/systemd/network/10-eth.network\n"}, "10-eth"),
+    (boot.belongs_to_no_region, {}, {"central": "/etc/trainshed/place\n"}, "place"),
     (
         volume.formats_only_blank_disks,
         {"choose": "format blank\nformat blank\nrefused\nrefused\n"},
@@ -147,6 +181,33 @@ def test_a_rule_holds_or_says_what_it_found(
 def test_ids_and_places_are_well_formed() -> None:
     assert all(re.fullmatch(r"[A-Z]\d\db?", rule) for rule in assertions.RULES)
     assert {rule.where for rule in assertions.RULES.values()} == {"F", "Q", "FQ"}
+    assert {rule[:3] for rule in assertions.RULES} < catalogue.CATALOGUE.keys()
+
+
+# Groups of the list that images are judged by, with how many each has.
+GROUPS = {"A": 16, "S": 8, "I": 12, "P": 9, "B": 17, "H": 9, "W": 12, "G": 11, "D": 7}
+
+
+def test_the_catalogue_has_every_rule_once_in_order() -> None:
+    assert list(catalogue.CATALOGUE) == [f"{g}{n:02}" for g, count in GROUPS.items() for n in range(1, count + 1)]
+    assert len(catalogue.CATALOGUE) == 101
+
+
+@pytest.mark.parametrize("rule_id", catalogue.CATALOGUE)
+def test_every_rule_is_asked_or_proved_or_has_a_reason(rule_id: str) -> None:
+    entry = catalogue.CATALOGUE[rule_id]
+    assert catalogue.asked(rule_id) or entry.tests or entry.reason
+    assert entry.level in {"R", "P", "T", "B"}
+    for test in entry.tests:
+        file, _, name = test.partition("::")
+        assert f"\ndef {name}(" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_what_validate_is_said_to_ask_it_asks(cloud: str) -> None:
+    said = {rule for rule in catalogue.CATALOGUE if f"shed validate {cloud}" in catalogue.asked(rule)}
+    sources = "".join(path.read_text() for path in (ROOT / SOURCES / "publish" / cloud).glob("*.py"))
+    assert said <= set(re.findall(r'"([WG]\d\d)"', sources))
 
 
 @pytest.mark.parametrize("where", ["F", "Q"])

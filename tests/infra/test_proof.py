@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from tests import experiment
-from tests.infra.appliance import ROOT, Appliance, free_ports, wait_until
+from tests.infra.appliance import OWN, ROOT, Appliance, free_ports, own, wait_until
 
 from trainshed_provision import plan
 from trainshed_provision.errors import Exit
 from trainshed_provision.spec import Ports, VmSpec
 from trainshed_provision.targets.vm import image as images
+from trainshed_provision.targets.vm import seed
 from trainshed_provision.targets.vm.apply import Job, apply
 from trainshed_provision.targets.vm.engine import Local
 from trainshed_provision.targets.vm.folder import Folder
@@ -72,18 +73,31 @@ def test_the_data_grow_while_the_machine_runs(appliance: Appliance) -> None:
 def test_after_a_reboot_it_is_still_there(
     appliance: Appliance, task: str, server: dict[str, str], folder: Path
 ) -> None:
+    keys = own(appliance.inside(f"sudo sh -c '{OWN}'"))
     appliance.reboot()
     compare(task, server, folder)
+    assert own(appliance.inside(f"sudo sh -c '{OWN}'")) == keys
 
 
-def test_after_stop_and_launch_by_uefi_it_is_still_there(
+def test_on_a_new_system_disk_by_uefi_data_and_configuration_are_still_there(
     appliance: Appliance, task: str, server: dict[str, str], folder: Path
 ) -> None:
+    conf = "/opt/clearml/config/trainshed.conf"
+    appliance.inside(f"echo 'keep.trash: 77' | sudo tee {conf}")
+    before = own(appliance.inside(f"sudo sh -c '{OWN}'"))
     appliance.shed("stop")
     assert appliance.status()["state"] == "stopped"
-    appliance.launch("--uefi")
+    state = Folder(appliance.state, appliance.name)
+    for system in state.path.glob("system-*"):  # as when another image takes its place
+        system.unlink()
+    assert "make system" in appliance.launch("--uefi")["steps"]
     assert "EFI" in appliance.inside("ls /sys/firmware/efi >/dev/null && echo EFI")
     compare(task, server, folder)
+    assert "trainshed.keep.trash = 77" in appliance.inside("sudo trainshed config show")
+    assert appliance.inside(f"findmnt -no LABEL -T $(sudo readlink -f {conf})").strip() == "trainshed-data"
+    after = own(appliance.inside(f"sudo sh -c '{OWN}'"))
+    assert after["token"] == before["token"]  # of the data
+    assert after["ssh_host_ed25519_key"] != before["ssh_host_ed25519_key"]  # of the system
 
 
 def test_launch_refuses_a_foreign_data_disk(baked: None, tmp_path: Path) -> None:
@@ -95,8 +109,21 @@ def test_launch_refuses_a_foreign_data_disk(baked: None, tmp_path: Path) -> None
     assert machine.status()["state"] == "absent"
 
 
-def test_a_machine_with_a_foreign_data_disk_does_not_serve_and_does_not_write(baked: None, tmp_path: Path) -> None:
-    """What launch refuses, started behind its back."""
+# A machine is told something by its user data, in the way that clouds have for it.
+USER_DATA = """\
+write_files:
+  - path: /etc/trainshed/trainshed.yml
+    content: |
+      keep-logs: 30
+      colour: red
+"""
+
+
+def test_a_machine_with_a_foreign_data_disk_does_not_serve_and_does_not_write(
+    baked: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What launch refuses, started behind its back. What it was told is read all the same."""
+    monkeypatch.setattr(seed, "USER_DATA", seed.USER_DATA + USER_DATA)
     machine = Appliance(name="foreign", state=tmp_path / "state", ports=free_ports())
     folder, spec = Folder(machine.state, machine.name), VmSpec(name=machine.name, ports=numbers(machine.ports))
     image = images.find(None, baked=ROOT / "build" / "images")
@@ -111,6 +138,9 @@ def test_a_machine_with_a_foreign_data_disk_does_not_serve_and_does_not_write(ba
         wait_until(lambda: "not touched" in machine.inside("cat /run/trainshed-data/problem"))
         assert machine.inside("systemctl is-active trainshed").strip() in ("inactive", "failed")
         assert not machine.healthy()
+        settings = machine.inside("cat /run/trainshed-settings/*")
+        assert "CLEARML__TRAINSHED__KEEP__LOGS='30'" in settings
+        assert "/etc/trainshed/trainshed.yml: 'colour' is no key" in settings
     finally:
         machine.shed("stop")
         after = digest(disk)

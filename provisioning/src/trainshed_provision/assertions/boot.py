@@ -1,6 +1,6 @@
 """It starts everywhere we say it does: drivers, console, disks, cloud-init."""
 
-from trainshed_provision.assertions.result import Finding, Host, booted, nothing
+from trainshed_provision.assertions.result import Finding, Host, booted, nothing, settings
 
 DRIVERS = ("nvme", "ena", "virtio_blk", "virtio_net", "virtio_scsi", "gve", "xen-blkfront")
 DATASOURCES = "datasource_list: [NoCloud, ConfigDrive, Ec2, GCE, None]"
@@ -73,6 +73,33 @@ def root_is_grown(host: Host) -> Finding:
     sizes = [int(word) for word in host.run(command).stdout.split()]
     ok = len(sizes) == 3 and sizes[0] > FULL * sizes[1] and sizes[1] > FULL * sizes[2]
     return Finding(ok=ok, file="/", found=f"{sizes} bytes", wanted="file system, partition and disk about the same")
+
+
+CLOCK = "/etc/systemd/timesyncd.conf.d/10-trainshed.conf"
+CLOCKS = "169.254.169.123 169.254.169.254 0.debian.pool.ntp.org 1.debian.pool.ntp.org"
+
+
+def clock(host: Host) -> Finding:
+    """B08: the clocks of AWS and GCP, which need no way to the world, then Debian's; on GCE DHCP names its own first."""
+    command = f"cat {CLOCK}; echo systemd-timesyncd $(systemctl is-enabled systemd-timesyncd)"
+    return settings(host, command, file=CLOCK, wanted={"FallbackNTP": CLOCKS, "systemd-timesyncd": "enabled"})
+
+
+def packets_as_the_network_says(host: Host) -> Finding:
+    """B10: no MTU of ours; DHCP says it, and on GCE it is 1460."""
+    command = (
+        "grep -rliE 'mtu' /etc/systemd/network /etc/netplan /etc/cloud/cloud.cfg.d /etc/sysctl.d 2>/dev/null; true"
+    )
+    return nothing(host, command, file="/etc", wanted="no MTU")
+
+
+REGION = r"\b(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-?[0-9]\b"
+
+
+def belongs_to_no_region(host: Host) -> Finding:
+    """B17: no region, zone or account in the configuration."""
+    command = f"grep -rIlE '{REGION}' /etc/systemd /etc/trainshed /etc/cloud/cloud.cfg.d /etc/apt /etc/default; true"
+    return nothing(host, command, file="/etc", wanted="no name of a region")
 
 
 def datasources(host: Host) -> Finding:

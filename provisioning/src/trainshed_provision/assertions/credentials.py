@@ -10,6 +10,18 @@ LEFT_BY_TOOLS = (
     *(".aws", ".config/gcloud", ".config/pip/pip.conf", ".docker/config.json", ".git-credentials"),
     *(".kube", ".netrc", ".pgpass", ".pypirc", "clearml.conf"),
 )
+# What a boot starts, as reviewed: Debian's own, and ours. None of it lets anybody in but ssh, and none calls home.
+ENABLED = {
+    *("apt-daily-upgrade.timer", "apt-daily.timer", "cloud-config.service", "cloud-final.service"),
+    *("cloud-init-hotplugd.socket", "cloud-init-local.service", "cloud-init-main.service"),
+    *("cloud-init-network.service", "dpkg-db-backup.timer", "fstrim.timer", "getty@.service", "logrotate.timer"),
+    *("remote-fs.target", "ssh.service", "sshd-keygen.service", "systemd-network-generator.service"),
+    *("systemd-networkd-persistent-storage.service", "systemd-networkd-wait-online.service"),
+    *("systemd-networkd.service", "systemd-networkd.socket", "systemd-resolved.service"),
+    *("systemd-timesyncd.service", "trainshed-config.service", "trainshed-data-grow.service"),
+    *("trainshed-data.service", "trainshed-firewall.service", "trainshed-welcome.service", "trainshed.service"),
+}
+S3_KEYS = {"bucket", "prefix", "endpoint", "region"}
 NO_SHELL = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/bin/sync")
 
 
@@ -92,3 +104,44 @@ def secrets_are_private(host: Host) -> Finding:
     """A15: what the server made at first start is readable by the server alone."""
     command = f"test -d {DATA}/secrets && find {DATA}/secrets {DATA} -maxdepth 1 -perm /077 -path '*secret*'"
     return nothing(host, command, file=f"{DATA}/secrets", wanted="there, 0700 and its files 0600")
+
+
+def nobody_else_gets_in(host: Host) -> Finding:
+    """A10: what a boot starts is as reviewed: no tunnel, no agent of ours, no remote support."""
+    rows = host.run("systemctl list-unit-files --state=enabled --no-legend --plain").stdout.splitlines()
+    enabled = {row.split()[0] for row in rows}
+    extra = sorted(enabled - ENABLED)
+    return Finding(
+        ok="ssh.service" in enabled and not extra,
+        file="systemctl list-unit-files",
+        found=" ".join(extra) or "as reviewed",
+        wanted="nothing but what was reviewed",
+    )
+
+
+def asks_for_no_cloud_key(host: Host) -> Finding:
+    """A11: no key of the configuration takes an access key of a cloud; buckets go by the machine's role."""
+    keys = [line.split(" ")[0] for line in host.run("trainshed config show").stdout.splitlines()]
+    asking = [key for key in keys if ".s3." in key and key.rpartition(".")[2] not in S3_KEYS]
+    return Finding(
+        ok=len(keys) > 10 and not asking,
+        file="trainshed config show",
+        found=" ".join(asking) or f"{len(keys)} keys",
+        wanted=f"of buckets only {' '.join(sorted(S3_KEYS))}",
+    )
+
+
+# Every long word of the secrets, but of the two that are there to be handed out; --file keeps them out of the arguments.
+LEAKS = f"""
+set -eu; w=$(mktemp); trap 'rm -f $w' EXIT
+find {DATA}/secrets -type f ! -name claim ! -name first-credentials -exec grep -aohE '[A-Za-z0-9_+/=-]{{24,}}' {{}} + >$w
+test -s $w
+grep -alF --file=$w /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || true
+find /var/lib/cloud /run/cloud-init /var/log -type f -exec grep -alF --file=$w {{}} + 2>/dev/null || true
+journalctl --boot --output=cat --no-pager | grep -acF --file=$w | grep -v '^0$' || true
+"""
+
+
+def secrets_stay_where_they_are(host: Host) -> Finding:
+    """A16: none is in an argument or environment of a process, in the user data, or in a log."""
+    return nothing(host, LEAKS, file="/proc /var/lib/cloud /var/log, journal", wanted="no secret of the server")

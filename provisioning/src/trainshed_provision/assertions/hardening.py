@@ -1,5 +1,7 @@
 """What an attacker finds: few doors, strict settings, nothing to write to, logs that cannot fill the disk."""
 
+import re
+
 from trainshed_provision.assertions.result import Finding, Host, booted, nothing, settings
 
 SYSCTL_FILE = "/etc/sysctl.d/80-trainshed.conf"
@@ -19,6 +21,10 @@ SYSCTLS = {
 
 # ssh, web, api, files; DHCP answers.
 OPEN = {"tcp:22", "tcp:8080", "tcp:8008", "tcp:8081", "udp:68", "udp:546"}
+# With TLS there is one more, which sends http to https; the firewall lets nobody reach it but by port 80.
+REDIRECT = "tcp:8000"
+FIREWALL = "/etc/trainshed/firewall.nft"
+PORTS = {"22", "8008", "8080", "8081"}
 
 PROGRAMS_SET_ID = (
     *("chage", "chfn", "chsh", "expiry", "gpasswd", "mount"),
@@ -37,7 +43,7 @@ def listeners(host: Host) -> Finding:
     """H01: nothing but the promised ports answers from outside."""
     rows = [line.split() for line in host.run("ss -Hltun").stdout.splitlines()]
     outside = {f"{row[0]}:{row[4].rpartition(':')[2]}" for row in rows if not _loopback(row[4])}
-    extra = sorted(outside - OPEN)
+    extra = sorted(outside - OPEN - {REDIRECT})
     return Finding(
         ok=bool(rows) and not extra, file="ss -ltun", found=" ".join(sorted(outside)), wanted=" ".join(sorted(OPEN))
     )
@@ -45,6 +51,17 @@ def listeners(host: Host) -> Finding:
 
 def _loopback(address: str) -> bool:
     return address.startswith(("127.", "[::1]"))
+
+
+def firewall(host: Host) -> Finding:
+    """H02: whatever else comes to listen, only the promised ports are open; the rules in force where there are any."""
+    command = "/usr/sbin/nft list table inet trainshed" if booted(host) else f"cat {FIREWALL}"
+    text = " ".join(host.run(command).stdout.split())
+    opened = {port for group in re.findall(r"tcp dport \{ ([^}]*) \}", text) for port in group.split(", ")}
+    ok = "policy drop" in text and {port.strip() for port in opened} == PORTS
+    return Finding(
+        ok=ok, file=command, found=text[:200] or "no rules", wanted=f"drop all but {' '.join(sorted(PORTS))}"
+    )
 
 
 def sysctls(host: Host) -> Finding:
@@ -74,7 +91,9 @@ def unused_is_off(host: Host) -> Finding:
     )
 
 
-def journal_is_capped(host: Host) -> Finding:
-    """H07: the journal is the one log we write."""
+def logs_are_capped(host: Host) -> Finding:
+    """H07: the journal, which is the one log we write, and by logrotate those that Debian's programs write."""
     file = "/etc/systemd/journald.conf.d/10-trainshed.conf"
-    return settings(host, f"cat {file}", file=file, wanted={"SystemMaxUse": "200M"})
+    command = f"cat {file}; echo logrotate.timer $(systemctl is-enabled logrotate.timer)"
+    wanted = {"SystemMaxUse": "200M", "RuntimeMaxUse": "50M", "logrotate.timer": "enabled"}
+    return settings(host, command, file=file, wanted=wanted)

@@ -1,6 +1,7 @@
-"""Every rule we ask, by id, in the order they are reported. docs/images.md says what is not asked yet, and why.
+"""Every rule that is asked of a tree or a machine, by id, in the order they are reported.
 
-F: the offline tree. Q: a booted machine. A rule of two parts, one for each place, has two rows with a letter added.
+F: the offline tree. Q: a booted machine. A rule of two parts, one for each place, has two rows with a letter added. What is
+asked from outside is in outside.py, and what all 101 rules come to in catalogue.py.
 """
 
 from trainshed_provision.assertions import boot, credentials, hardening, residue, software, ssh, volume
@@ -14,14 +15,18 @@ RULES: dict[str, Rule] = {
     "A05": Rule(title="no private keys", where="F", check=credentials.no_private_keys),
     "A06": Rule(title="no tokens", where="F", check=credentials.no_tokens),
     "A07": Rule(title="no secrets of the server", where="F", check=credentials.no_application_secrets),
+    "A10": Rule(title="nobody else has a way in", where="Q", check=credentials.nobody_else_gets_in),
+    "A11": Rule(title="no key of a cloud is asked for", where="Q", check=credentials.asks_for_no_cloud_key),
     "A12": Rule(title="one login", where="FQ", check=credentials.one_login),
     "A13": Rule(title="system accounts have no shell", where="FQ", check=credentials.system_accounts_have_no_shell),
     "A14": Rule(title="no build user", where="F", check=credentials.no_build_user),
     "A15": Rule(title="secrets made at first start are private", where="Q", check=credentials.secrets_are_private),
+    "A16": Rule(title="secrets stay where they are", where="Q", check=credentials.secrets_stay_where_they_are),
     "S01": Rule(title="ssh takes no passwords", where="FQ", check=ssh.no_passwords),
     "S02": Rule(title="ssh takes no root", where="FQ", check=ssh.no_root),
     "S03": Rule(title="ssh is hardened", where="FQ", check=ssh.hardened),
     "S04": Rule(title="no ssh host keys", where="F", check=ssh.no_host_keys),
+    "S06": Rule(title="ssh is reachable", where="Q", check=ssh.is_reachable),
     "S07": Rule(title="cloud-init keeps ssh strict", where="FQ", check=ssh.cloud_init_keeps_it),
     "S08": Rule(title="no old trust files", where="FQ", check=ssh.no_old_trust),
     "I01": Rule(title="machine-id is made at first boot", where="F", check=residue.machine_id_is_open),
@@ -43,13 +48,17 @@ RULES: dict[str, Rule] = {
     "B05": Rule(title="partitions for BIOS and UEFI", where="Q", check=boot.partitions),
     "B06": Rule(title="disks by label", where="FQ", check=boot.fstab),
     "B07": Rule(title="root is grown", where="Q", check=boot.root_is_grown),
+    "B08": Rule(title="clocks of the clouds", where="Q", check=boot.clock),
+    "B10": Rule(title="the network says the size of packets", where="Q", check=boot.packets_as_the_network_says),
     "B11": Rule(title="promised data sources only", where="FQ", check=boot.datasources),
     "B14": Rule(title="boots without a failure", where="Q", check=boot.boots_cleanly),
+    "B17": Rule(title="at home in every region", where="Q", check=boot.belongs_to_no_region),
     "H01": Rule(title="promised ports only", where="Q", check=hardening.listeners),
+    "H02": Rule(title="a firewall", where="Q", check=hardening.firewall),
     "H03": Rule(title="kernel settings", where="FQ", check=hardening.sysctls),
     "H05": Rule(title="no loose or set-id files", where="FQ", check=hardening.no_foreign_writes),
     "H06": Rule(title="unused modules and services are off", where="FQ", check=hardening.unused_is_off),
-    "H07": Rule(title="the journal is capped", where="FQ", check=hardening.journal_is_capped),
+    "H07": Rule(title="logs are capped", where="Q", check=hardening.logs_are_capped),
     "D01": Rule(title="only a blank disk is formatted", where="FQ", check=volume.formats_only_blank_disks),
     "D02": Rule(title="never on the root disk", where="FQ", check=volume.never_on_the_root_disk),
     "D02b": Rule(title="data is on its volume", where="Q", check=volume.is_mounted),

@@ -48,3 +48,13 @@ def no_old_trust(host: Host) -> Finding:
     """S08."""
     names = r"\( -name known_hosts -o -name .rhosts -o -name .shosts -o -name hosts.equiv \)"
     return nothing(host, f"find /root /home /etc {names}", file="/root /home /etc", wanted="no trust files")
+
+
+def is_reachable(host: Host) -> Finding:
+    """S06: sshd listens on port 22 of every address, and the firewall asks nobody where he comes from."""
+    rows = [line.split()[4] for line in host.run("ss -Hltn").stdout.splitlines()]
+    rules = host.run("/usr/sbin/nft list ruleset").stdout
+    wide = {"0.0.0.0:22", "*:22", "[::]:22"} & set(rows)
+    ok = bool(wide) and " saddr " not in rules
+    found = f"{' '.join(sorted(wide)) or 'nobody'}, {'with' if ' saddr ' in rules else 'without'} a rule on addresses"
+    return Finding(ok=ok, file="ss -ltn, nft list ruleset", found=found, wanted="port 22 for every address")
