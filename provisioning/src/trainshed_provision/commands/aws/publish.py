@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 
 from trainshed_provision.bake import context
-from trainshed_provision.commands.aws.common import add_json, add_names, teller
+from trainshed_provision.commands.aws import common
 from trainshed_provision.errors import Exit
+from trainshed_provision.papers import index
+from trainshed_provision.papers.index import Index
 from trainshed_provision.publish import source
 from trainshed_provision.publish.aws.client import Aws
 from trainshed_provision.publish.aws.publish import Published, publish
 from trainshed_provision.publish.aws.spec import PublishSpec
 from trainshed_provision.publish.progress import Progress
 from trainshed_provision.publish.source import Source
-
-WORKERS = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--try", action="append", default=[], dest="best_effort", metavar="REGION", help="copy there if it can be done"
     )
-    parser.add_argument("--account", action="append", default=[], help="that may launch it; again for more")
-    parser.add_argument("--arn", action="append", default=[], help="of an organisation or unit that may launch it")
-    parser.add_argument("--public", action="store_true", help="everybody may launch it")
+    common.add_audience(parser)
     parser.add_argument("--boot-mode", choices=["uefi-preferred", "uefi"], default="uefi-preferred")
     parser.add_argument("--tpm", action="store_true", help="with a virtual TPM 2.0; needs --boot-mode uefi")
     parser.add_argument(
@@ -44,26 +42,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="send no blocks of zeros: ENCRYPTED LAUNCHES read noise in their place",
     )
-    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="blocks at a time (%(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=common.WORKERS, metavar="N", help="blocks at a time (%(default)s)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it costs")
-    add_names(parser)
-    add_json(parser)
+    common.add_index(parser)
+    common.add_names(parser)
+    common.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Publish, and print the image's id by region."""
     file = source.find(options.image, ending="raw", baked=context.checkout() / "build" / "images")
+    key = common.secret(options)
     aws = Aws(options.region, workers=max(1, options.workers))
     if options.skip_zeros:
-        teller("blocks of zeros are not sent: launches with an encrypted root volume read noise in their place")
+        common.teller("blocks of zeros are not sent: launches with an encrypted root volume read noise in their place")
     done = publish(
         wanted(options, file, home=aws.region),
         aws,
         disk=file.path,
         dry_run=options.dry_run,
         verify=lambda: _verify(file),
-        report=teller,
+        report=common.teller,
     )
+    if key is not None and not options.dry_run:
+        index.edit(options.index, lambda old: _in_index(old, done), key=key)
     print(json.dumps(done.as_json(), indent=2) if options.json else _text(done, dry_run=options.dry_run))
     for region, why in done.failed.items():
         print(f"shed: not in {region}: {why}", file=sys.stderr)
@@ -92,6 +96,10 @@ def wanted(options: argparse.Namespace, file: Source, *, home: str) -> PublishSp
         sbom=options.sbom,
         skip_zeros=options.skip_zeros,
     )
+
+
+def _in_index(old: Index, done: Published) -> Index:
+    return index.add_cloud_images(old, done.spec.version, aws=done.images, architecture=done.spec.architecture)
 
 
 def _verify(file: Source) -> None:

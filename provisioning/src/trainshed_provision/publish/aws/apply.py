@@ -99,7 +99,7 @@ def _remove(work: Job, step: Step) -> None:
 
 def _upload(work: Job, step: Step) -> None:
     spec = work.spec
-    with blocklog.opened(work.logs / f"{spec.name}.blocks", spec.blocks) as log:
+    with blocklog.opened(work.logs / f"{spec.name}.{spec.home}.blocks", spec.blocks) as log:
         snapshot = work.snapshot or _start(work, parent=step.what)
         with blocklog.finished(work.logs, step.what) as parent:
             if step.what and parent is None:

@@ -41,6 +41,8 @@ QUOTA = frozenset(
     }
 )  # fmt: skip
 
+NETWORK = (exceptions.ConnectionError, exceptions.HTTPClientError)
+
 
 class Aws:
     """Clients of the account that the credentials are of. Safe from many threads.
@@ -126,7 +128,7 @@ def passing(error: BaseException) -> bool:
     if isinstance(error, exceptions.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(error) in THROTTLED or status >= 500
-    return isinstance(error, exceptions.HTTPClientError)
+    return isinstance(error, NETWORK)
 
 
 @contextmanager
@@ -148,7 +150,7 @@ def told(region: str = "") -> Iterator[None]:
         raise _expired(str(error)) from error
     except exceptions.InvalidRegionError as error:
         raise wrong_region(region) from error
-    except exceptions.HTTPClientError as error:
+    except NETWORK as error:
         raise ShedError(
             f"cannot reach AWS{f' in {region}' if region else ''}: {error}",
             hint=f"is there a network, and is '{region}' a region? {AGAIN}",

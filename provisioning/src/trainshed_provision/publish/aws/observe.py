@@ -88,6 +88,8 @@ def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
 def _place(spec: PublishSpec, aws: Aws, region: str) -> Place:
     image = image_named(aws, region, spec.name)
     named = ssm.read(aws, region, [spec.parameter()]).get(spec.parameter(), "")
+    if named and (image is None or named != image["ImageId"]) and not _exists(aws, region, named):
+        named = ""  # somebody removed the image and left its name: the name is free
     walled = spec.public and share.walled(aws, region)
     if image is None:
         return Place(named=named, walled=walled)
@@ -100,6 +102,15 @@ def _place(spec: PublishSpec, aws: Aws, region: str) -> Place:
         named=named,
         walled=walled,
     )
+
+
+def _exists(aws: Aws, region: str, image: str) -> bool:
+    with told(region):
+        return bool(
+            aws.ec2(region).describe_images(
+                Filters=[{"Name": "image-id", "Values": [image]}], IncludeDeprecated=True, IncludeDisabled=True
+            )["Images"]
+        )
 
 
 def _best(mine: list[dict[str, Any]]) -> Snapshot | None:

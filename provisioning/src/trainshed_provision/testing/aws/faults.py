@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.core.exceptions import ServiceException
 
 
@@ -55,6 +56,7 @@ class Faults:
     ) -> None:
         """Let the next `times` calls fail, those of one region or of all, once `after` have passed."""
         with self._lock:
+            COMMON_ERROR_CODES.append(code)  # of services whose description lacks it; moto warns of others
             self._faults.append(Fault(operation, code, message or f"{code} for a test", times, after, region))
 
     def hang_up(self, operation: str, *, times: int = 1, after: int = 0) -> None:
