@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainshed_provision.bake import context
+from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.cli import main
 from trainshed_provision.commands import sign
 from trainshed_provision.errors import Exit, ShedError
@@ -150,6 +151,29 @@ def test_the_signed_provenance_is_published_with_the_image(folder: Path) -> None
     main(["index", "add", MANIFEST])
     papers = index.read(folder / "index.json", keys=(KEY.public,)).releases["0.1.0"].builds["amd64"].papers
     assert papers["intoto.jsonl"].name == "trainshed-0.1.0-amd64.intoto.jsonl"
+
+
+def test_what_changed_since_the_last_published_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def sbom(version: str, bash: str) -> Path:
+        path = folder / f"trainshed-{version}-amd64.spdx.json"
+        ref = {"referenceLocator": f"pkg:deb/debian/bash@{bash}?distro=debian-13"}
+        path.write_text(json.dumps({"spdxVersion": "SPDX-2.3", "name": version, "packages": [{"externalRefs": [ref]}]}))
+        return path
+
+    old, new = sbom("0.1.0", "5.1"), sbom("0.2.0", "5.2")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    entry = {"file": old.name, "sha256": file_digest(old), "bytes": old.stat().st_size}
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "papers": {"spdx.json": entry}}))
+    main(["index", "add", MANIFEST])
+    capsys.readouterr()
+    assert main(["changes", "latest", str(new), "--index", "index.json"]) == Exit.OK
+    assert "bash 5.1 -> 5.2" in said(capsys)
+    old.write_text(old.read_text() + "\n")
+    assert main(["changes", "latest", str(new), "--index", "index.json"]) == Exit.REFUSED
+    old.unlink()
+    assert main(["changes", "0.1.0", str(new), "--index", "index.json"]) == Exit.MISSING
+    assert "the SBOM of 0.1.0 is not there" in said(capsys)
+    assert main(["changes", "0.3.0", str(new), "--index", "index.json"]) == Exit.NOT_FOUND
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,11 @@ changelogs come from the Debian packages that the bake keeps, vulnerabilities fr
 
   curl -o tracker.json https://security-tracker.debian.org/tracker/data/json
   shed changes published.spdx.json build/images/trainshed-0.2.0-amd64.spdx.json --vulnerabilities tracker.json
+
+With a signed index OLD may be a published version, or `latest`: its SBOM is then the one that the index names, beside the
+index. Without NEW it is the newest image in build/images.
+
+  shed changes latest --index index.json --public-key trainshed.pub
 """
 
 import argparse
@@ -13,19 +18,30 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from trainshed_provision.bake import context
+from trainshed_provision.bake import context, manifest
+from trainshed_provision.bake.digest import file_digest
+from trainshed_provision.commands.verify import add_public, seen
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.papers import changes as papers
+from trainshed_provision.papers import index as published
+from trainshed_provision.papers import signatures
 from trainshed_provision.papers.changes import Open, Report
 
+SBOM = "spdx.json"
 HELP = "say what is different between two images"
 SIGNS = {"added": "+", "removed": "-", "upgraded": "↑", "downgraded": "↓"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed changes`."""
-    parser.add_argument("old", type=Path, metavar="OLD", help="a paper of the image before")
-    parser.add_argument("new", type=Path, metavar="NEW", help="a paper of the image now")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("old", metavar="OLD", help="a paper of the image before; with --index a version, or `latest`")
+    parser.add_argument(
+        "new", nargs="?", type=Path, metavar="NEW", help="a paper of the image now (default: the newest)"
+    )
+    parser.add_argument("--index", type=Path, metavar="FILE", help="the signed index, for OLD")
+    parser.add_argument("--architecture", default="amd64", help="with --index (%(default)s)")
+    add_public(parser)
     parser.add_argument("--vulnerabilities", type=Path, metavar="FILE", help="the Debian security tracker's JSON")
     parser.add_argument(
         "--packages",
@@ -38,11 +54,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def changes(options: argparse.Namespace) -> Exit:
     """Print the difference."""
-    old, new = papers.load(options.old), papers.load(options.new)
+    old = papers.load(_published(options) if options.index else Path(options.old))
+    new = papers.load(options.new or _newest())
     vulnerabilities = papers.load_vulnerabilities(options.vulnerabilities) if options.vulnerabilities else None
     found = papers.report(old, new, kept=_kept(options.packages), vulnerabilities=vulnerabilities)
     print(json.dumps(asdict(found), indent=2) if options.json else "\n".join(_lines(found)))
     return Exit.OK
+
+
+def _published(options: argparse.Namespace) -> Path:
+    """The SBOM of a published version, as the index has it. MISSING when it is not beside the index, REFUSED when it is another."""
+    index = published.read(options.index, keys=signatures.load_public(options.public_key), seen=seen())
+    version = next(iter(published.newest_first(index)), "latest") if options.old == "latest" else options.old
+    paper = published.paper(index, version, SBOM, architecture=options.architecture)
+    path: Path = options.index.with_name(paper.name)
+    if not path.is_file():
+        hint = f"fetch it: curl -o {path} {paper.url}" if paper.url else "put it beside the index"
+        raise ShedError(f"the SBOM of {version} is not there: {path}", hint=hint, code=Exit.MISSING)
+    if file_digest(path) != paper.sha256:
+        raise ShedError(f"{path} is not the SBOM that was published", hint="fetch it again", code=Exit.REFUSED)
+    return path
+
+
+def _newest() -> Path:
+    images = context.checkout() / "build" / "images"
+    image = manifest.newest(images)
+    if image is None:
+        raise ShedError(f"no image is in {images}", hint="run: shed bake, or name a paper of one", code=Exit.MISSING)
+    return images / f"{image['name']}.{SBOM}"
 
 
 def _kept(given: Path | None) -> Path | None:

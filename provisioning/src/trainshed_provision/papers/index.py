@@ -205,6 +205,14 @@ def resolve(index: Index, version: str, target: str, *, region: str = "", archit
     )
 
 
+def paper(index: Index, version: str, ending: str, *, architecture: str = "amd64") -> File:
+    """A paper of a release, revoked or not. NOT_FOUND says what there is."""
+    _, build = _build(index, version, architecture)
+    if ending not in build.papers:
+        raise _missing(f"{version} has no {ending}", build.papers)
+    return build.papers[ending]
+
+
 def refuse_revoked(index: Index, version: str) -> None:
     """Raise REFUSED, with the reason and what to take instead, for a revoked release; NOT_FOUND for an unknown one."""
     revoked = _release(index, version).revoked

@@ -98,7 +98,9 @@ def load(path: Path) -> Inventory:
         entries = [Package(**{**entry, "depends": tuple(entry["depends"])}) for entry in made["packages"]]
         return Inventory(distro=made["distro"], packages=tuple(entries))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ShedError(f"{path} is no package manifest: {error}", hint="bake again", code=Exit.CORRUPT) from error
+        raise ShedError(
+            f"{path} is no package manifest: {error}", hint="run: shed bake --force", code=Exit.CORRUPT
+        ) from error
 
 
 def _distro(tree: Path) -> str:

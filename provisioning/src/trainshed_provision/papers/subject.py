@@ -40,4 +40,4 @@ class Subject:
                 distro=distro,
             )
         except KeyError as error:
-            raise ShedError(f"the manifest has no {error}", hint="bake again", code=Exit.CORRUPT) from error
+            raise ShedError(f"the manifest has no {error}", hint="run: shed bake --force", code=Exit.CORRUPT) from error
