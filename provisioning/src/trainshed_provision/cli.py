@@ -26,11 +26,13 @@ COMMANDS = {
     "validate": "trainshed_provision.commands.validate",
     "promote": "trainshed_provision.commands.promote",
     "revoke": "trainshed_provision.commands.revoke",
+    "deprecate": "trainshed_provision.commands.deprecate",
     "gc": "trainshed_provision.commands.gc",
     "changes": "trainshed_provision.commands.changes",
     "sign": "trainshed_provision.commands.sign",
     "verify": "trainshed_provision.commands.verify",
     "index": "trainshed_provision.commands.index",
+    "packer": "trainshed_provision.commands.packer",
 }
 
 EPILOG = "exit codes: " + ", ".join(f"{int(e)} {e.name.lower().replace('_', ' ')}" for e in Exit)

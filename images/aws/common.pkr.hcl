@@ -1,0 +1,1 @@
+../packer/common.pkr.hcl
