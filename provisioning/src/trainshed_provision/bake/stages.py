@@ -29,7 +29,7 @@ from trainshed_provision.bake.offline import Tree
 from trainshed_provision.bake.packages import Package
 from trainshed_provision.bake.prove import Listings
 from trainshed_provision.errors import Exit, ShedError
-from trainshed_provision.formats import gce, oci, ova, qcow2, vhd, vmdk
+from trainshed_provision.formats import gce, oci, ova, qcow2, raw, vhd, vmdk
 from trainshed_provision.papers import documents
 from trainshed_provision.papers.packages import Inventory
 
@@ -55,7 +55,6 @@ PROGRAMS = (
     "mkfs.vfat",
     "mmd",
     "mcopy",
-    "mke2fs",
     "qemu-img",
 )
 # Rules about what the layer of a disk brings: kernel, boot loader, fstab.
@@ -96,11 +95,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One kind of file. of: what it is written from, "root", "disk" or another ending. write(bake, source, target)."""
+    """One kind of file. of: what it is written from, "root", "disk" or another ending. write(bake, source, target). check: raises
+    what is wrong with the file by the rules of its kind.
+    """
 
     of: str
     title: str
     write: Callable[[Bake, Path, Path], object]
+    check: Callable[[Path], None] | None = None
 
 
 # --- the root ---
@@ -202,6 +204,7 @@ def _disk(bake: Bake, state: State) -> None:
 
 
 def _prove(bake: Bake, state: State) -> None:
+    raw.check(state.disk)
     files = ext4.of_disk(state.disk)
     state.papers["disk.txt"] = tree.listing(files)
     state.facts["disk_digest"] = tree.digest(state.papers["disk.txt"])
@@ -252,11 +255,15 @@ def _plain(write: Callable[..., object]) -> Callable[[Bake, Path, Path], object]
 
 FORMATS: dict[str, Format] = {
     "raw": Format(of="disk", title="the disk as it is, sparse, for AWS", write=_plain(_raw)),
-    "qcow2": Format(of="disk", title="compress it for QEMU and its relatives", write=_plain(qcow2.write)),
-    "vmdk": Format(of="disk", title="compress it for VMware and VirtualBox", write=_plain(vmdk.write)),
-    "ova": Format(of="vmdk", title="describe a machine with it", write=_plain(ova.write)),
-    "vhd": Format(of="disk", title="write it for Hyper-V and Azure", write=_plain(vhd.write)),
-    "gcp.tar.gz": Format(of="disk", title="compress it for Google Cloud", write=_plain(gce.write)),
+    "qcow2": Format(
+        of="disk", title="compress it for QEMU and its relatives", write=_plain(qcow2.write), check=qcow2.check
+    ),
+    "vmdk": Format(
+        of="disk", title="compress it for VMware and VirtualBox", write=_plain(vmdk.write), check=vmdk.check
+    ),
+    "ova": Format(of="vmdk", title="describe a machine with it", write=_plain(ova.write), check=ova.check),
+    "vhd": Format(of="disk", title="write it for Hyper-V and Azure", write=_plain(vhd.write), check=vhd.check),
+    "gcp.tar.gz": Format(of="disk", title="compress it for Google Cloud", write=_plain(gce.write), check=gce.check),
     "oci.tar": Format(of="root", title="write the root as a container image", write=_oci),
 }
 
@@ -267,6 +274,8 @@ def _write(ending: str) -> Do:
         source = {"root": bake.root, "disk": state.disk, **state.made}[kind.of]
         state.made[ending] = bake.work / f"{bake.name}.{ending}"
         kind.write(bake, source, state.made[ending])
+        if kind.check:
+            kind.check(state.made[ending])
 
     return do
 
