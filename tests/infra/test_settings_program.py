@@ -256,7 +256,14 @@ def test_a_cloud_that_does_not_answer_is_a_line(
 
 @pytest.mark.parametrize(
     ("vendor", "label", "waits"),
-    [("QEMU", "", False), ("QEMU", "cidata", True), ("QEMU", "config-2", True), ("Google", "", True)],
+    [
+        ("QEMU", "", False),
+        ("QEMU", "cidata", True),
+        ("QEMU", "config-2", True),
+        ("VMware, Inc.", r"OVF\x20ENV", True),
+        ("Google", "", True),
+        ("Microsoft Corporation", "", True),
+    ],
 )
 def test_user_data_are_waited_for_where_there_can_be_any(
     tmp_path: Path, asked: Path, vendor: str, label: str, waits: bool

@@ -59,6 +59,9 @@ PLAIN = re.compile(
     r"[ -&(-~]{1,1000}"
 )  # what stands in single quotes as it is: neither a quote nor a control character
 MOST = 64 * 1024  # bytes of a file
+# Disks with user data, by their labels as udev writes them: NoCloud, ConfigDrive, and what VMware tells an appliance.
+SEEDS = ("cidata", "CIDATA", "config-2", "CONFIG-2", r"OVF\x20ENV")
+AZURE = "Microsoft Corporation"  # Hyper-V too
 CLOUD_INIT_SECONDS = 120.0  # it gives up on a metadata service after less
 METADATA_SECONDS = 2.0
 TRIES = 3
@@ -116,8 +119,8 @@ def main(machine: Machine | None = None) -> int:
 def wait_for_user_data(machine: Machine) -> None:
     """Return when cloud-init has written the files that the user data have, if there can be any."""
     labels = machine.path("/dev/disk/by-label")
-    seeds = any((labels / name).exists() for name in ("cidata", "CIDATA", "config-2", "CONFIG-2"))
-    if seeds or machine.vendor() in CLOUDS:
+    seeds = any((labels / name).exists() for name in SEEDS)
+    if seeds or machine.vendor() in (*CLOUDS, AZURE):
         argv = ["systemctl", "start", "cloud-init-network.service"]  # it is on its way: this waits for it
         try:
             subprocess.run(argv, timeout=CLOUD_INIT_SECONDS, check=False, stdin=subprocess.DEVNULL)  # noqa: S603

@@ -2,8 +2,11 @@
 
 from trainshed_provision.assertions.result import Finding, Host, booted, nothing, settings
 
-DRIVERS = ("nvme", "ena", "virtio_blk", "virtio_net", "virtio_scsi", "gve", "xen-blkfront")
-DATASOURCES = "datasource_list: [NoCloud, ConfigDrive, Ec2, GCE, None]"
+DRIVERS = (
+    *("nvme", "ena", "virtio_blk", "virtio_net", "virtio_scsi", "gve", "xen-blkfront"),
+    *("ahci", "ata_piix", "sr_mod", "vmw_pvscsi", "vmxnet3", "hv_storvsc", "hv_netvsc"),
+)
+DATASOURCES = "datasource_list: [NoCloud, ConfigDrive, OVF, Azure, Ec2, GCE, None]"
 FULL = 0.9  # of its partition: a file system has tables of its own
 GRUB = "/boot/grub/grub.cfg"
 

@@ -22,6 +22,7 @@ class Entry:
 
 
 FIRST_BOOT = "tests/infra/test_first_boot.py"
+FORMATS = "tests/infra/test_formats.py"
 PROOF = "tests/infra/test_proof.py"
 BACKUP = "server/tests/operations/test_backup.py"
 _NO_CONTAINERS = "No containers run in the machine."
@@ -84,7 +85,7 @@ CATALOGUE: dict[str, Entry] = {
     "I12": Entry(
         level="B",
         says="nothing deleted can be recovered",
-        reason="The disk is written from files, once: there is nothing deleted in it.",
+        tests=("provisioning/tests/test_formats_raw.py::test_what_is_wrong_is_named",),
     ),
     "P01": Entry(level="R", says="the system is supported"),
     "P02": Entry(
@@ -145,7 +146,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "B14": Entry(level="B", says="it boots without a failure"),
     "B15": Entry(
-        level="T", says="it boots with Secure Boot", reason="Debian's signed shim, GRUB and kernel; tried by hand."
+        level="T", says="it boots with Secure Boot", tests=(f"{FORMATS}::test_the_archive_boots_as_on_a_cloud",)
     ),
     "B16": Entry(
         level="T",
