@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST_TMP := $(firstword $(wildcard /dev/shm) /tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock lock-images bench wheel
+.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-all soak lock lock-images bench packer wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ lock: ## pin versions and hashes again
 
 lock-images: ## pin the Debian packages of the images again (weekly, and after a change of a packages.txt)
 	$(BIN)/shed bake --update-lock
+
+packer: ## the newest free Packer into build/tools, which the templates for clouds need (Go 1.20; minutes at first)
+	images/packer/install
 
 wheel: ## the server's wheel into dist/
 	$(PY) -m build --wheel --no-isolation --outdir dist server
