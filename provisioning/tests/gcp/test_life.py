@@ -1,6 +1,8 @@
 """What becomes of published images: promoted, rolled back, shared, aged, withdrawn, removed, and asked the rules."""
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,28 +12,25 @@ import pytest
 
 from trainshed_provision.commands.gcp import options as common
 from trainshed_provision.errors import Exit
+from trainshed_provision.papers import index, signatures
+from trainshed_provision.papers.signatures import SecretKey
 from trainshed_provision.publish.gcp import collect, deprecate, tarball
 from trainshed_provision.publish.gcp.images import Image, State
 from trainshed_provision.publish.gcp.steps import Ages, Step
 from trainshed_provision.testing.command import NAME, PART, Shed
-from trainshed_provision.testing.google import BUCKET
+from trainshed_provision.testing.google import BUCKET, PROJECT
 from trainshed_provision.testing.loopback import Request
 from trainshed_provision.testing.victim import kill_at
 
 FAMILY = "trainshed-amd64"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+KEY = SecretKey(b"12345678", bytes(range(32)))
 DOCS = Path(__file__).parents[3] / "docs" / "publishing-gcp.md"
 
 
 @pytest.fixture(autouse=True)
 def one_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tarball, "PART_BYTES", 16 << 20)
-
-
-def release(shed: Shed, *names: str) -> None:
-    for name in names:
-        shed.publish("--name", name)
-        shed("promote", "gcp", "--json", name)
 
 
 def states(shed: Shed) -> dict[str, str]:
@@ -45,51 +44,52 @@ def resolved(shed: Shed) -> str:
 
 
 def test_a_family_resolves_to_what_was_promoted(shed: Shed) -> None:
-    release(shed, "a")
+    shed.release("a")
     shed.publish("--name", "b")
     assert resolved(shed) == "a"  # b was published, and nobody gets it yet
-    told = shed("promote", "gcp", "--json", "b")
+    told = shed.promote("b")
     assert told["family"] == FAMILY
     assert resolved(shed) == "b"
     assert states(shed) == {"a": "DEPRECATED", "b": "ACTIVE"}
     assert shed.images["a"]["deprecated"]["replacement"] == shed.images["b"]["selfLink"]
-    assert shed("promote", "gcp", "--json", "b")["steps"] == []
+    assert shed.promote("b")["steps"] == []
 
 
 def test_rolling_back_is_promoting_the_former(shed: Shed) -> None:
-    release(shed, "a", "b", "c")
-    shed("promote", "gcp", "b")
+    shed.release("a", "b", "c")
+    shed.promote("b")
     assert resolved(shed) == "b"
     assert states(shed) == {"a": "DEPRECATED", "b": "ACTIVE", "c": "DEPRECATED"}
     assert shed.images["c"]["deprecated"]["replacement"] == shed.images["b"]["selfLink"]
     assert "deprecated" not in shed.images["b"]
-    shed("promote", "gcp", "c")
+    shed.promote("c")
     assert resolved(shed) == "c"
 
 
 def test_at_no_moment_a_family_resolves_to_nothing(shed: Shed) -> None:
-    release(shed, "a", "b")
+    shed.release("a", "b")
     seen: list[str] = []
     for method in ("compute.images.deprecate", "compute.images.patch", "compute.globalOperations.get"):
         shed.google.before(method, lambda request: seen.append(resolved(shed)), times=99)
-    shed("promote", "gcp", "a")
-    release(shed, "c")
+    shed.promote("a")
+    shed.release("c")
     shed("revoke", "gcp", "c", "--reason", "broken")
     assert set(seen) == {"a", "b", "c"}
 
 
 def test_an_image_that_was_rolled_back_does_not_come_again_by_itself(shed: Shed) -> None:
-    release(shed, "a", "b")
-    shed("promote", "gcp", "a")
+    shed.release("a", "b")
+    shed.promote("a")
     told = shed("revoke", "gcp", "--json", "a", "--reason", "broken too")
     assert told["family_resolves_to"] is None
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("skip", range(4))
 def test_a_promotion_that_was_killed_goes_on(shed: Shed, skip: int) -> None:
-    release(shed, "a")
+    shed.release("a")
     shed.publish("--name", "b")
-    words = ["promote", "gcp", "b"]
+    words = ["promote", "gcp", "b", "--tested", str(shed.report())]
     kill_at(shed.google, "compute.globalOperations.get", words, shed.environment, part_bytes=PART, skip=skip)
     shed(*words)
     assert resolved(shed) == "b"
@@ -97,9 +97,9 @@ def test_a_promotion_that_was_killed_goes_on(shed: Shed, skip: int) -> None:
 
 
 def test_a_dry_promotion_changes_nothing(shed: Shed) -> None:
-    release(shed, "a")
+    shed.release("a")
     shed.publish("--name", "b")
-    told = shed("promote", "gcp", "--json", "--dry-run", "b", "--share-with", "user:ann@example.org")
+    told = shed.promote("b", "--dry-run", "--share-with", "user:ann@example.org")
     assert len(told["steps"]) == 3
     assert (resolved(shed), states(shed)) == ("a", {"a": "ACTIVE", "b": "ACTIVE"})
     assert shed.google.compute.policies == {}
@@ -108,22 +108,90 @@ def test_a_dry_promotion_changes_nothing(shed: Shed) -> None:
 def test_what_does_not_boot_everywhere_is_not_promoted(shed: Shed) -> None:
     shed.publish("--name", "b")
     shed.images["b"]["guestOsFeatures"] = [{"type": "GVNIC"}]
-    shed("promote", "gcp", "b", code=Exit.UNHEALTHY)
+    shed.promote("b", code=Exit.UNHEALTHY)
     assert "G02" in shed.err
     shed.images["b"]["status"] = "FAILED"
-    shed("promote", "gcp", "b", code=Exit.UNHEALTHY)
+    shed.promote("b", code=Exit.UNHEALTHY)
     assert "G01" in shed.err
 
 
 def test_an_image_of_somebody_else_is_not_touched(shed: Shed) -> None:
-    release(shed, "a")
+    shed.release("a")
     del shed.images["a"]["labels"]["managed-by"]
     for words in (["promote", "gcp", "a"], ["revoke", "gcp", "a", "--reason", "x"]):
         shed(*words, code=Exit.CONFLICT)
         assert "was not made by shed" in shed.err
-    shed("promote", "gcp", "none-such", code=Exit.NOT_FOUND)
+    shed.promote("none-such", code=Exit.NOT_FOUND)
     assert "no image 'none-such'" in shed.err
     assert shed("gc", "gcp", "--json", "--delete")["steps"] == []
+
+
+def test_what_was_not_tested_is_not_promoted(shed: Shed, tmp_path: Path) -> None:
+    shed.publish("--name", "a")
+    shed("promote", "gcp", "a", code=Exit.USAGE)
+    assert "--tested" in shed.err
+    shed("promote", "gcp", "a", "--tested", str(shed.report(commit="another")), code=Exit.UNHEALTHY)
+    assert "is not of a machine of commit 0123456789ab" in shed.err
+    report = shed.report()
+    report.write_text(report.read_text().replace("true", "false"))
+    shed("promote", "gcp", "a", "--tested", str(report), code=Exit.UNHEALTHY)
+    assert "does not hold I11" in shed.err
+    for content in ("{", "{}", "[]", "[1]"):
+        report.write_text(content)
+        shed("promote", "gcp", "a", "--tested", str(report), code=Exit.UNHEALTHY)
+        assert "is not what shed check --json prints" in shed.err
+    shed("promote", "gcp", "a", "--tested", str(tmp_path / "absent"), code=Exit.NOT_FOUND)
+    assert shed.images["a"]["family"].endswith("-candidate")
+    shed.release("b")
+    shed.promote("a")
+    shed("promote", "gcp", "b")  # it was tested when it was promoted first
+
+
+# --- the signed index ---
+
+
+@pytest.fixture
+def listed(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index with release 0.1.0, and its key in the environment."""
+    body = KEY.id + KEY.seed + KEY.public.key + bytes(32)
+    text = b64encode(signatures.PLAIN + signatures.OPEN + signatures.CHECKSUM + bytes(48) + body).decode()
+    (shed.image.parent / "signing.key").touch(mode=0o600)
+    (shed.image.parent / "signing.key").write_text(f"untrusted comment: minisign\n{text}\n")
+    monkeypatch.setenv(signatures.KEY_VARIABLE, str(shed.image.parent / "signing.key"))
+    manifest = json.loads((shed.image.parent / "trainshed-0.1.0-amd64.manifest.json").read_text())
+    path = shed.image.parent / "index.json"
+    index.edit(path, lambda old: index.add_release(old, manifest, now=NOW), key=KEY)
+    return path
+
+
+def test_what_is_published_and_withdrawn_is_in_the_signed_index(shed: Shed, listed: Path) -> None:
+    shed.publish("--index", str(listed), "--dry-run")
+    assert index.read(listed, keys=(KEY.public,)).releases["0.1.0"].builds["amd64"].gcp is None
+    shed.publish("--index", str(listed))
+    image = index.read(listed, keys=(KEY.public,)).releases["0.1.0"].builds["amd64"].gcp
+    assert image == index.GcpImage(project=PROJECT, image=NAME, family=FAMILY)
+    words = ["revoke", "gcp", NAME, "--reason", "broken", "--index", str(listed)]
+    shed(*words, "--dry-run")
+    assert index.read(listed, keys=(KEY.public,)).releases["0.1.0"].revoked is None
+    shed(*words)
+    revoked = index.read(listed, keys=(KEY.public,)).releases["0.1.0"].revoked
+    assert revoked is not None
+    assert revoked.reason == "broken"
+    shed.publish("--name", "again", "--index", str(listed), code=Exit.REFUSED)
+    assert "0.1.0 was revoked" in shed.err
+
+
+def test_an_index_that_is_not_to_be_believed_ends_it_before_anything_is_sent(shed: Shed, listed: Path) -> None:
+    good = listed.read_bytes()
+    listed.write_bytes(good.replace(b"0.1.0", b"0.1.1"))
+    shed.publish("--index", str(listed), code=Exit.REFUSED)
+    assert str(listed) in shed.err
+    listed.write_bytes(good[:-9])
+    shed.publish("--index", str(listed), code=Exit.REFUSED)
+    assert str(listed) in shed.err
+    listed.write_bytes(good)
+    shed("revoke", "gcp", "--reason", "x", NAME, "--index", str(listed), code=Exit.NOT_FOUND)
+    assert {call.rsplit(".", 1)[1] for call in shed.google.calls} <= {"get", "list"}
 
 
 # --- sharing ---
@@ -133,14 +201,14 @@ def test_an_image_is_shared_and_others_keep_their_roles(shed: Shed) -> None:
     shed.publish("--name", "a")
     admin = {"role": "roles/compute.admin", "members": ["group:ops@example.org"]}
     shed.google.compute.policies["a"] = {"etag": "AAAA", "bindings": [admin]}
-    shed("promote", "gcp", "a", "--share-with", "group:ml@example.org", "--share-with", "allAuthenticatedUsers")
+    shed.promote("a", "--share-with", "group:ml@example.org", "--share-with", "allAuthenticatedUsers")
     assert shed.google.compute.policies["a"]["bindings"] == [
         admin,
         {"role": "roles/compute.imageUser", "members": ["allAuthenticatedUsers", "group:ml@example.org"]},
     ]
     shed("validate", "gcp", "a", "--shared-with", "group:ml@example.org", "--shared-with", "allAuthenticatedUsers")
     shed("validate", "gcp", "a", code=Exit.UNHEALTHY)  # more than nobody
-    assert shed("promote", "gcp", "--json", "a", "--share-with", "group:ml@example.org")["steps"] == []
+    assert shed.promote("a", "--share-with", "group:ml@example.org")["steps"] == []
 
 
 def test_a_policy_that_changes_meanwhile_is_read_again(shed: Shed) -> None:
@@ -151,14 +219,14 @@ def test_a_policy_that_changes_meanwhile_is_read_again(shed: Shed) -> None:
         shed.google.compute.policies["a"] = {"etag": "BBBB", "bindings": [other]}
 
     shed.google.before("compute.images.setIamPolicy", meanwhile)
-    shed("promote", "gcp", "a", "--share-with", "user:ann@example.org")
+    shed.promote("a", "--share-with", "user:ann@example.org")
     [binding] = shed.google.compute.policies["a"]["bindings"]
     assert binding["members"] == ["user:ann@example.org", "user:late@example.org"]
 
 
 @pytest.mark.parametrize("member", ["ann@example.org", "allUsers", "user:", "user:ann"])
 def test_a_member_google_would_refuse_is_a_usage_error(shed: Shed, member: str) -> None:
-    shed("promote", "gcp", "a", "--share-with", member, code=Exit.USAGE)
+    shed.promote("a", "--share-with", member, code=Exit.USAGE)
     assert f"'{member}'" in shed.err
     assert shed.google.calls == []
 
@@ -167,8 +235,8 @@ def test_a_member_google_would_refuse_is_a_usage_error(shed: Shed, member: str) 
 
 
 def test_a_revoked_image_launches_no_more_and_the_former_takes_its_place(shed: Shed) -> None:
-    release(shed, "a", "b")
-    shed("promote", "gcp", "b", "--share-with", "allAuthenticatedUsers")
+    shed.release("a", "b")
+    shed.promote("b", "--share-with", "allAuthenticatedUsers")
     told = shed("revoke", "gcp", "--json", "b", "--reason", "keys are the same everywhere")
     assert told["family_resolves_to"] == resolved(shed) == "a"
     assert states(shed) == {"a": "ACTIVE", "b": "OBSOLETE"}
@@ -176,15 +244,16 @@ def test_a_revoked_image_launches_no_more_and_the_former_takes_its_place(shed: S
     assert "keys are the same everywhere" in shed.images["b"]["description"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", shed.images["b"]["labels"]["revoked"])
     assert shed.google.compute.policies["b"].get("bindings", []) == []
-    shed("promote", "gcp", "b", code=Exit.REFUSED)
+    shed.promote("b", code=Exit.REFUSED)
     assert "keys are the same everywhere" in shed.err
     assert shed("revoke", "gcp", "--json", "b", "--reason", "again")["steps"] == []
     shed("validate", "gcp", "b")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("skip", [0, 3, 6, 9, 11])
 def test_a_withdrawal_that_was_killed_goes_on(shed: Shed, skip: int) -> None:
-    release(shed, "a", "b")
+    shed.release("a", "b")
     words = ["revoke", "gcp", "b", "--reason", "broken"]
     kill_at(shed.google, "compute.globalOperations.get", words, shed.environment, part_bytes=PART, skip=skip)
     shed(*words)
@@ -194,7 +263,7 @@ def test_a_withdrawal_that_was_killed_goes_on(shed: Shed, skip: int) -> None:
 
 
 def test_the_only_image_can_be_withdrawn(shed: Shed) -> None:
-    release(shed, "a")
+    shed.release("a")
     told = shed("revoke", "gcp", "--json", "a", "--reason", "broken")
     assert told["family_resolves_to"] is None
     shed("validate", "gcp")
@@ -258,12 +327,12 @@ def test_how_images_age(there: list[Image], expected: dict[str, str]) -> None:
 
 
 def test_dates_are_announced_once_and_kept_to(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two years of a daily job, on the stand-in."""
-    release(shed, "a", "b")
+    """Two years of the job, on the stand-in."""
+    shed.release("a", "b")
     today = datetime.now(UTC)
     announced = {key: shed.images["a"]["deprecated"][key] for key in ("obsolete", "deleted")}
     history: dict[str, int] = {}
-    for day in range(0, 700, 10):
+    for day in range(0, 700, 30):
         monkeypatch.setattr(common, "now", lambda day=day: today + timedelta(days=day))
         shed("deprecate", "gcp", "--apply")
         shed("gc", "gcp", "--delete")
@@ -272,12 +341,12 @@ def test_dates_are_announced_once_and_kept_to(shed: Shed, monkeypatch: pytest.Mo
             announced,
             {},
         )
-    assert history == {"DEPRECATED": 0, "OBSOLETE": 90, "DELETED": 180, "gone": 190}
+    assert history == {"DEPRECATED": 0, "OBSOLETE": 90, "DELETED": 180, "gone": 210}
     assert states(shed) == {"b": "ACTIVE"}
 
 
 def test_the_job_says_first_what_it_would_do(shed: Shed) -> None:
-    release(shed, "a", "b")
+    shed.release("a", "b")
     del shed.images["a"]["deprecated"]
     told = shed("deprecate", "gcp", "--json")
     assert told["dry_run"]
@@ -305,6 +374,7 @@ def test_only_what_is_ours_and_old_is_removed() -> None:
     assert [step.on for step in steps] == ["deleted long ago", "failed"]
 
 
+@pytest.mark.faults
 def test_what_a_killed_publication_left_is_removed(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tarball, "PART_BYTES", PART)
     kill_at(shed.google, "storage.objects.compose", shed.words, shed.environment, part_bytes=PART)
@@ -337,7 +407,7 @@ BREAK: dict[str, Callable[[Shed], object]] = {
 
 
 def test_what_is_published_meets_the_rules(shed: Shed) -> None:
-    release(shed, "a", "b")
+    shed.release("a", "b")
     results = shed("validate", "gcp", "--json")
     assert {result["rule"] for result in results} == set(BREAK)
     assert all(result["ok"] for result in results), results
@@ -345,7 +415,7 @@ def test_what_is_published_meets_the_rules(shed: Shed) -> None:
 
 @pytest.mark.parametrize("rule", BREAK)
 def test_each_rule_can_fail(shed: Shed, rule: str) -> None:
-    release(shed, "a", "b")
+    shed.release("a", "b")
     BREAK[rule](shed)
     failed = [r for r in shed("validate", "gcp", "--json", code=Exit.UNHEALTHY) if not r["ok"]]
     assert rule in {result["rule"] for result in failed}
@@ -361,8 +431,8 @@ def test_the_documented_role_is_all_that_is_needed_and_no_more(shed: Shed, monke
     assert len(listed) == len(set(listed))
     shed.google.granted = frozenset(listed)
     monkeypatch.setattr(tarball, "PART_BYTES", PART)
-    release(shed, "a", NAME)
-    shed("promote", "gcp", NAME, "--share-with", "allAuthenticatedUsers")
+    shed.release("a", NAME)
+    shed.promote(NAME, "--share-with", "allAuthenticatedUsers")
     shed("validate", "gcp", NAME, "--shared-with", "allAuthenticatedUsers")
     shed("revoke", "gcp", NAME, "--reason", "broken")
     monkeypatch.setattr(common, "now", lambda: datetime.now(UTC) + timedelta(days=300))

@@ -116,6 +116,7 @@ STAGES = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("method", "skip", "answered"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES])
 def test_killed_and_started_again(shed: Shed, disk: bytes, method: str, skip: int, answered: bool) -> None:
     kill_at(shed.google, method, shed.words, shed.environment, part_bytes=PART, skip=skip, answered=answered)
@@ -236,6 +237,7 @@ def test_a_quota_that_google_finds_while_it_works(shed: Shed) -> None:
     assert shed.images[NAME]["status"] == "READY"
 
 
+@pytest.mark.faults
 def test_an_image_that_failed_is_removed_and_made_anew(shed: Shed) -> None:
     kill_at(shed.google, "compute.globalOperations.get", shed.words, shed.environment, part_bytes=PART)
     shed.images[NAME]["status"] = "FAILED"

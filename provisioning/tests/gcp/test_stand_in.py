@@ -106,7 +106,7 @@ def test_googles_own_client_finds_what_was_published(shed: Shed) -> None:
     from httplib2 import Http  # type: ignore[import-untyped]  # it ships no types
 
     shed.publish("--keep-archive")
-    shed("promote", "gcp", NAME, "--share-with", "allAuthenticatedUsers")
+    shed.promote(NAME, "--share-with", "allAuthenticatedUsers")
 
     def service(name: str, path: str) -> Any:
         options = {"api_endpoint": shed.google.endpoint + path}

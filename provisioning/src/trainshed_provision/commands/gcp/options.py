@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainshed_provision.bake import context
+from trainshed_provision.commands.sign import add_key
+from trainshed_provision.papers import signatures
+from trainshed_provision.papers.signatures import SecretKey
 from trainshed_provision.publish.gcp.api import Client
 from trainshed_provision.publish.gcp.steps import Ages
 
@@ -30,6 +33,19 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.epilog = CREDENTIALS
     parser.add_argument("--project", help="of the images (default: that of the credentials)")
     parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to stderr")
+
+
+def add_index(parser: argparse.ArgumentParser) -> None:
+    """The signed index to write it down in."""
+    parser.add_argument(
+        "--index", type=Path, metavar="FILE", help="write it into this signed index too (docs/index.md)"
+    )
+    add_key(parser)
+
+
+def secret(options: argparse.Namespace) -> SecretKey | None:
+    """The key to sign the index with, read before anything is done; None without an index."""
+    return signatures.load_secret(options.key) if options.index else None
 
 
 def add_ages(parser: argparse.ArgumentParser) -> None:

@@ -1,13 +1,16 @@
 """Make a family resolve to an image, after it was launched and passed its checks. An older one is a rollback: what is newer
 is deprecated, with the chosen one as its replacement.
 
-The rules of `shed validate gcp` that the image itself has to meet are asked first.
+A candidate needs the report of a machine that was launched from it (shed check ssh HOST --json > report.json); one that was
+promoted before has had it. The rules of `shed validate gcp` that the image itself has to meet are asked first.
 """
 
 import argparse
+from pathlib import Path
 
 from trainshed_provision.commands.gcp import options as common
 from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish import tested
 from trainshed_provision.publish.gcp import images, promote, share, steps, validate
 
 OF_THE_IMAGE = ("G01", "G02", "G03", "G04")  # the others are about what a promotion changes
@@ -16,6 +19,9 @@ OF_THE_IMAGE = ("G01", "G02", "G03", "G04")  # the others are about what a promo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed promote gcp`."""
     parser.add_argument("name", metavar="NAME", help="of the image")
+    parser.add_argument(
+        "--tested", type=Path, metavar="FILE", help="what `shed check ssh --json` said of a machine of it"
+    )
     parser.add_argument(
         "--share-with",
         action="append",
@@ -35,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse_unfit(chosen)
     missing = frozenset(who) - (share.members(client, chosen.name) if who else frozenset())
     planned = promote.plan(chosen, ours, now=common.now(), ages=common.ages(options), share=missing)
+    _refuse_untested(chosen, options.tested)
     common.follow(
         planned, dry_run=options.dry_run, carry_out=lambda: steps.carry_out(client, planned, tell=common.tell)
     )
@@ -48,6 +55,17 @@ def run(options: argparse.Namespace) -> int:
     would = "would resolve" if options.dry_run else "resolves"
     common.report(options, [f"the family {family} {would} to {chosen.name}"], outcome)
     return Exit.OK
+
+
+def _refuse_untested(chosen: images.Image, report: Path | None) -> None:
+    if report is not None:
+        tested.check(report, commit=chosen.labels.get("commit", ""))
+    elif chosen.family.endswith(images.CANDIDATE):
+        raise ShedError(
+            f"{chosen.name} was never promoted, and no report says that it works: --tested",
+            hint=tested.HINT,
+            code=Exit.USAGE,
+        )
 
 
 def _refuse_unfit(chosen: images.Image) -> None:

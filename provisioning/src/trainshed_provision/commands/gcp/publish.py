@@ -5,11 +5,14 @@ goes on from where it was; for an image that is there it does nothing.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from trainshed_provision.commands.gcp import options as common
 from trainshed_provision.errors import Exit
 from trainshed_provision.formats import gce
+from trainshed_provision.papers import index
+from trainshed_provision.papers.index import Index
 from trainshed_provision.publish import source as sources
 from trainshed_provision.publish.gcp import costs, images, tarball
 from trainshed_provision.publish.gcp import publish as publication
@@ -33,18 +36,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done and what it costs, and do nothing"
     )
+    common.add_index(parser)
     common.add_common(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Look, plan, and do it."""
-    client = common.client(options)
+    key, client = common.secret(options), common.client(options)
     wanted = _wanted(options)
+    change = _listing(wanted, client.project)
+    if key is not None:
+        index.preview(options.index, change, key=key)  # what it refuses, it refuses before anything is sent
     observed = publication.observe(client, wanted)
     steps = publication.plan(wanted, observed)
     common.tell(publication.cost(wanted))
     work = publication.Publication(client, wanted, observed, tell=common.tell)
     common.follow(steps, dry_run=options.dry_run, carry_out=lambda: _done(work, steps))
+    if key is not None and not options.dry_run:
+        index.edit(options.index, change, key=key)
     link = client.images(f"/{wanted.name}")
     outcome = {
         "image": wanted.name,
@@ -62,6 +71,18 @@ def run(options: argparse.Namespace) -> int:
     then = "nothing was done" if options.dry_run else f"launch and check it, then: shed promote gcp {wanted.name}"
     common.report(options, [link, then], outcome)
     return Exit.OK
+
+
+def _listing(wanted: publication.Wanted, project: str) -> Callable[[Index], Index]:
+    """The change to the index: the release has this image. Refused for one that was revoked."""
+    version, architecture = wanted.source.version, wanted.source.architecture
+    entry = {"project": project, "image": wanted.name, "family": wanted.family}
+
+    def change(old: Index) -> Index:
+        index.refuse_revoked(old, version)
+        return index.add_cloud_images(old, version, gcp=entry, architecture=architecture)
+
+    return change
 
 
 def _done(work: publication.Publication, steps: tuple[publication.Step, ...]) -> None:
