@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +43,13 @@ def test_the_addresses_that_the_pages_are_told(site: Site) -> None:
 def test_health(site: Site, listener: str) -> None:
     for path in ("/", "/health", "/ready"):
         assert site.ask(site.url(listener) + path)[0] == 200
+
+
+def test_the_rules_of_an_image_that_are_asked_from_outside(site: Site) -> None:
+    command = [sys.executable, "-m", "trainshed_provision", "check", "url", site.url("web"), "--ca", str(site.trusted)]
+    done = subprocess.run(command, env={**os.environ, **site.client}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "H09b" in done.stdout  # which https addresses alone are asked
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,8 @@ CATALOGUE: dict[str, Entry] = {
     "G10": Entry(
         level="T",
         says="it answers behind load balancers",
-        reason="`shed check url` asks it there. Health checks pass the firewall, which asks nobody where he comes from.",
+        tests=("server/tests/proxies/test_proxies.py::test_the_rules_of_an_image_that_are_asked_from_outside",),
+        reason="Proved behind nginx and HAProxy. Google's health checks pass the firewall, which asks nobody where he comes from.",
     ),
     "G11": Entry(level="T", says="OS Login and startup scripts", reason="As B09: neither is offered."),
     "D01": Entry(level="B", says="only a blank disk is formatted"),
