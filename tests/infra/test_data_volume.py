@@ -90,6 +90,13 @@ def test_a_blank_disk_is_formatted_once(machine: Machine) -> None:
     assert contents(disk) == before
 
 
+def test_a_machine_too_busy_to_settle_has_its_disk_all_the_same(machine: Machine) -> None:
+    disk = machine.disk("vdb")
+    machine.stand_in("udevadm", "exit 1")
+    assert machine.run("prepare").returncode == 0
+    assert label(disk) == "trainshed-data"
+
+
 def gpt(disk: Path) -> None:
     subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=b"label: gpt\n", check=True)
 
