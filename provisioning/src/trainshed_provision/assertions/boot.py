@@ -58,7 +58,7 @@ def partitions(host: Host) -> Finding:
 def fstab(host: Host) -> Finding:
     """B06: by label or UUID, never by a name that another machine gives to another disk."""
     rows = [line.split() for line in host.run("cat /etc/fstab").stdout.splitlines() if line and line[0] != "#"]
-    named = all(row[0].startswith(("LABEL=", "UUID=")) for row in rows)
+    named = all(row[0].startswith(("LABEL=", "UUID=", "PARTUUID=")) for row in rows)
     data = [row[3] for row in rows if row[1] == "/var/lib/trainshed"]
     ok = named and len(data) == 1 and "nofail" in data[0] and "x-systemd.device-timeout=" in data[0]
     return Finding(
