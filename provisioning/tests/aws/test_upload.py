@@ -90,6 +90,7 @@ def test_a_second_image_sends_what_has_changed(cloud: StandIn, aws: Aws, disk: P
     assert [block["BlockIndex"] for block in listed["ChangedBlocks"]] == [1, 7, 512]
 
 
+@pytest.mark.faults
 def test_nothing_leans_on_a_list_of_blocks_that_was_touched(cloud: StandIn, aws: Aws, disk: Path) -> None:
     published(aws, disk, regions=(HOME,))
     log = next((disk.parent / "aws").glob("*.blocks"))
@@ -103,6 +104,7 @@ def test_nothing_leans_on_a_list_of_blocks_that_was_touched(cloud: StandIn, aws:
     assert published(aws, second, regions=(HOME,)).sent == 5
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("code", ["RequestThrottledException", "ThrottlingException", "InternalServerException", ""])
 def test_it_outlasts_throttling_faults_and_cut_lines(cloud: StandIn, aws: Aws, disk: Path, code: str) -> None:
     cloud.fail("PutSnapshotBlock", code, times=6)
@@ -111,6 +113,7 @@ def test_it_outlasts_throttling_faults_and_cut_lines(cloud: StandIn, aws: Aws, d
     assert cloud.count("PutSnapshotBlock") == 10
 
 
+@pytest.mark.faults
 def test_its_patience_ends_and_what_is_there_stays(cloud: StandIn, aws: Aws, disk: Path) -> None:
     times = iter([0.0, *range(0, 10000, 100)])
     cloud.fail("PutSnapshotBlock", "RequestThrottledException")
@@ -119,6 +122,7 @@ def test_its_patience_ends_and_what_is_there_stays(cloud: StandIn, aws: Aws, dis
     assert cloud.count("PutSnapshotBlock") < 20
 
 
+@pytest.mark.faults
 def test_a_cut_upload_sends_only_what_is_missing(cloud: StandIn, aws: Aws, disk: Path) -> None:
     cloud.fail("PutSnapshotBlock", "AccessDeniedException", after=2)
     with pytest.raises(ShedError, match="right to call PutSnapshotBlock in eu-central-1"):
@@ -130,6 +134,7 @@ def test_a_cut_upload_sends_only_what_is_missing(cloud: StandIn, aws: Aws, disk:
     assert len(snapshots(aws)) == 1
 
 
+@pytest.mark.faults
 def test_without_its_log_a_half_made_snapshot_is_filled_again(cloud: StandIn, aws: Aws, disk: Path) -> None:
     """Another machine goes on: EBS direct does not tell what a pending snapshot has, and takes a block twice."""
     cloud.fail("CompleteSnapshot", "ServiceQuotaExceededException", times=1)
@@ -143,6 +148,7 @@ def test_without_its_log_a_half_made_snapshot_is_filled_again(cloud: StandIn, aw
     assert read_back(aws, snapshots(aws)[0]["SnapshotId"]) == noise(0, 1, 7, 2046)
 
 
+@pytest.mark.faults
 def test_a_snapshot_that_aws_gave_up_is_removed_and_made_anew(cloud: StandIn, aws: Aws, disk: Path) -> None:
     cloud.fail("CompleteSnapshot", "InternalServerException", times=1)
     with pytest.raises(ShedError):
@@ -156,6 +162,7 @@ def test_a_snapshot_that_aws_gave_up_is_removed_and_made_anew(cloud: StandIn, aw
     assert snapshots(aws)[0]["SnapshotId"] != given_up
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_told_before_anything_is_begun(cloud: StandIn, aws: Aws, disk: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
