@@ -47,9 +47,10 @@ def test_what_is_no_such_line_is_left_out(raw: str) -> None:
 
 def test_the_version() -> None:
     assert output.version(recorded("packer-1.6-version.txt")) == (1, 6, 6)
+    assert output.version(recorded("packer-1.9-version.txt")) == (1, 9, 4)
 
 
-@pytest.mark.parametrize("name", ["packer-1.6-inspect-docker.txt"])
+@pytest.mark.parametrize("name", ["packer-1.6-inspect-docker.txt", "packer-1.9-inspect-docker.txt"])
 def test_an_inspection_has_every_variable_with_its_value(name: str) -> None:
     found = output.inspected(recorded(name))
     assert found["variables"].keys() == variables("docker").keys()
@@ -61,11 +62,18 @@ def test_an_inspection_has_every_variable_with_its_value(name: str) -> None:
 # what goes wrong
 
 
-def test_a_real_complaint_becomes_one_line_and_a_hint() -> None:
-    said = "\n".join(line.said for line in recorded("packer-1.6-validate-wrong.txt") if line.is_error)
-    error = failures.explained(said, target="docker", log="x.log")
-    assert error.code is Exit.USAGE
-    assert "\n" not in error.message
+REAL = {
+    "packer-1.6-validate-wrong.txt": "there is no variable of that name: nope",
+    "packer-1.9-validate-aws.txt": "a variable has a value that cannot be meant: A region looks like eu-central-1.",
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_complaint_becomes_one_line_and_a_hint(name: str) -> None:
+    ended = program.Ended(lines=tuple(recorded(name)), code=1)
+    assert "Warning" not in ended.complaint
+    error = failures.explained(ended.complaint, target="docker", log="x.log", output=ended.text)
+    assert (error.code, error.message) == (Exit.USAGE, REAL[name])
     assert "shed packer docker inspect" in error.hint
 
 

@@ -8,7 +8,8 @@ from trainshed_provision.errors import Exit, ShedError
 LINES_SHOWN = 12  # of a complaint that is not in the table
 LONGEST = 300  # characters of a line
 
-# What is looked for in the complaint; what is said of it; what to do next; the kind.
+# What is looked for in the complaint, the part that says it all in brackets, if there is one; what is said of it; what to do
+# next; the kind.
 TABLE: tuple[tuple[str, str, str, Exit], ...] = (
     (
         r"NoCredentialProviders|no valid credential sources|No valid credential",
@@ -53,13 +54,13 @@ TABLE: tuple[tuple[str, str, str, Exit], ...] = (
         Exit.FAILED,
     ),
     (
-        r'A "([\w-]+)" variable was passed in the command|Undefined -var variable',
+        r'A "([\w-]+)" variable was passed in the command',
         "there is no variable of that name",
         "see: shed packer {target} inspect",
         Exit.USAGE,
     ),
     (
-        r"Invalid value for \w+ variable|validation rule",
+        r"Invalid value for \w+ variable[\s\S]*?\n\n(?!  on )([^\n]+)\n\nThis was checked",
         "a variable has a value that cannot be meant",
         "see: shed packer {target} inspect",
         Exit.USAGE,
@@ -103,7 +104,8 @@ def explained(complaint: str, *, target: str, log: str, output: str = "") -> She
     for text in (complaint, task):
         for pattern, message, hint, code in TABLE:
             if found := re.search(pattern, text):
-                shown = _shown(text) if text is task else f": {_line_of(text, found.start())}"
+                what = found[1] if found.lastindex else _line_of(text, found.start())
+                shown = _shown(text) if text is task else f": {what}"
                 return ShedError(message + shown, hint=hint.format(target=target), code=code)
     whole = f"the whole output is in {log}"
     if task:

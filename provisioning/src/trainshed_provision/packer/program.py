@@ -31,7 +31,8 @@ class Ended:
     @property
     def complaint(self) -> str:
         """What it says went wrong; its warnings come by the same way."""
-        return "\n".join(line.said for line in self.lines if line.is_error and not _WARNING.match(line.said))
+        said = [part for line in self.lines if line.is_error for part in _BEGINNING.split(line.said)]
+        return "\n".join(part for part in said if part.strip() and not _WARNING.match(part))
 
     @property
     def text(self) -> str:
@@ -119,6 +120,7 @@ def _told_of_interruptions(child: subprocess.Popen[str]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+_BEGINNING = re.compile(r"^(?=Warning: |Error: )", re.MULTILINE)  # of one of several in a line
 _WARNING = re.compile(r"(==> [^:]+: )?Warning: ")
 
 # No question to its makers for a newer version, no colours.
