@@ -95,15 +95,6 @@ class Aws:
         """EC2's client."""
         return self.client("ec2", region)
 
-    def account(self) -> str:
-        """Whose credentials these are: 12 digits."""
-        with told(self.region):
-            return str(self.client("sts").get_caller_identity()["Account"])
-
-    def events(self) -> Any:
-        """botocore's events of all clients that are made from here on."""
-        return self._session.events
-
     def stop(self) -> None:
         """End all pauses at once: the person has pressed ctrl-c."""
         self._stop.set()
