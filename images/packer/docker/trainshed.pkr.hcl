@@ -37,8 +37,7 @@ source "docker" "trainshed" {
   image  = var.base_image
   pull   = var.pull
   commit = true
-  # systemctl enables units without asking a systemd that does not run.
-  run_command = ["--detach", "--interactive", "--tty", "--env", "SYSTEMD_OFFLINE=1", "--entrypoint", "/bin/sh", "--", "{{ .Image }}"]
+  run_command = ["--detach", "--interactive", "--tty", "--entrypoint", "/bin/sh", "--", "{{ .Image }}"]
   changes = concat(
     [for pair in local.image.Env : "ENV ${pair}"],
     [for port in keys(local.image.ExposedPorts) : "EXPOSE ${port}"],

@@ -129,9 +129,10 @@ def _run(
     options: argparse.Namespace, checkout: Path, tool: Path, action: str, *, heard: Any = lambda line: None
 ) -> program.Ended:
     """One run of the program on the target's template. Raises ShedError for what it complains of."""
-    log = prepare.folder(checkout, options.target) / f"{action}.log"
+    here = prepare.folder(checkout, options.target)
+    log = here / f"{action}.log"
     argv = _argv(options, checkout, tool, action)
-    ended = program.run(argv, env={}, log=log, heard=heard)
+    ended = program.run(argv, env={"PACKER_CACHE_DIR": str(here / "cache")}, log=log, heard=heard)
     if ended.code:
         raise failures.explained(
             ended.complaint or log.read_text()[-4000:], target=options.target, log=str(log), output=ended.text
