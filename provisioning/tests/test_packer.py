@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from trainshed_provision import cli
@@ -15,6 +17,7 @@ from trainshed_provision.bake import context
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.packer import amis, failures, output, prepare, program, rules
 from trainshed_provision.packer.output import Line
+from trainshed_provision.testing.aws import StandIn, environment, stand_in
 
 ROOT = context.checkout()
 RECORDED = Path(__file__).parent / "recorded"  # of real runs, with other names for the folders
@@ -232,6 +235,33 @@ def test_the_disk_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
 def test_the_images_of_an_artifact_in_several_regions() -> None:
     artifacts = [{"id": "eu-central-1:ami-1,us-east-1:ami-2"}, {"id": ""}]
     assert list(amis.of(artifacts)) == [("eu-central-1", "ami-1"), ("us-east-1", "ami-2")]
+
+
+def test_imdsv2_is_asked_for_in_each_region(aws: StandIn) -> None:
+    made = [{"id": ",".join(f"{region}:{_image(region)}" for region in ("eu-central-1", "us-east-1"))}]
+    amis.require_imdsv2(made)
+    for region, ami in amis.of(made):
+        (image,) = boto3.client("ec2", region_name=region).describe_images(ImageIds=[ami])["Images"]
+        assert image["ImdsSupport"] == "v2.0"
+    with pytest.raises(ShedError, match="ami-00000000 in eu-central-1 was made, and does not ask for IMDSv2") as raised:
+        amis.require_imdsv2([{"id": "eu-central-1:ami-00000000"}])
+    assert "aws ec2 modify-image-attribute --region eu-central-1 --image-id ami-00000000" in raised.value.hint
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    with stand_in() as found:
+        for name, value in environment(found.url, home=tmp_path).items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+def _image(region: str) -> str:
+    ec2 = boto3.client("ec2", region_name=region)
+    volume = ec2.create_volume(AvailabilityZone=f"{region}a", Size=1)["VolumeId"]
+    disk = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": ec2.create_snapshot(VolumeId=volume)["SnapshotId"]}}
+    made = ec2.register_image(Name="made", RootDeviceName="/dev/xvda", BlockDeviceMappings=[disk])
+    return str(made["ImageId"])
 
 
 # what is removed

@@ -201,6 +201,21 @@ def modify_image_attribute(
 _modify = AmiBackend.modify_image_attribute
 
 
+def _modify_support(self: AmisResponse) -> ActionResult:
+    support = self._get_param("ImdsSupport", {}).get("Value")
+    if support is None:
+        answer: ActionResult = _modify_any(self)
+        return answer
+    if support != "v2.0":
+        raise _error("InvalidParameterValue", f"Value ({support}) for parameter ImdsSupport is invalid.")
+    _image(self.ec2_backend, self._get_param("ImageId")).imds_support = support
+    return ActionResult({"Return": True})
+
+
+_modify_any = AmisResponse.modify_image_attribute
+_modify_support.__name__ = "modify_image_attribute"
+
+
 def get_image_block_public_access_state(self: AmisResponse) -> ActionResult:
     walled = self.ec2_backend.__dict__.get("walled", True)  # as in every account since 2023
     return ActionResult({"ImageBlockPublicAccessState": "block-new-sharing" if walled else "unblocked"})
@@ -220,6 +235,7 @@ OVERRIDES: tuple[tuple[type, Any], ...] = (
     (EBSBackend, delete_snapshot),
     (EC2Response, enable_image_deprecation),
     (AmiBackend, modify_image_attribute),
+    (AmisResponse, _modify_support),
     (EC2Response, get_image_block_public_access_state),
     (EC2Response, disable_image_block_public_access),
 )
