@@ -7,6 +7,6 @@
 `serve` makes it listen; `ebs` and `images` hold what moto lacks; `faults` breaks calls on purpose.
 """
 
-from trainshed_provision.testing.aws.server import ACCOUNT, StandIn, environment, stand_in
+from trainshed_provision.testing.aws.server import ACCOUNT, StandIn, apart, environment, stand_in
 
-__all__ = ["ACCOUNT", "StandIn", "environment", "stand_in"]
+__all__ = ["ACCOUNT", "StandIn", "apart", "environment", "stand_in"]

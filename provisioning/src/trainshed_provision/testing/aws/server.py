@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,28 @@ def stand_in(port: int = 0) -> Iterator[StandIn]:
     finally:
         server.stop()
         setattr(BaseResponse, "call_action", _call_action)  # noqa: B010
+
+
+PROCESS = """
+import sys
+from trainshed_provision.testing.aws import stand_in
+with stand_in() as aws:
+    print(aws.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def apart() -> Iterator[str]:
+    """Serve from a process of its own, for what is measured or large; its url."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROCESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def _close(handler: Any, error: BaseException, environ: Any = None) -> None:
