@@ -70,7 +70,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("systemctl", "nft"):
-        (programs / name).write_text(f'#!/bin/sh\n{{ echo "{name} $*"; cat; }} </dev/stdin >>{tmp_path}/asked\n')
+        said = f'{{ echo "{name} $*"; cat; }} </dev/stdin >>{tmp_path}/asked; test "$1" != is-failed'
+        (programs / name).write_text(f"#!/bin/sh\n{said}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return tmp_path / "asked"
@@ -274,7 +275,7 @@ def test_user_data_are_waited_for_where_there_can_be_any(
     program.wait_for_user_data(made)
     assert asked.exists() == waits
     if waits:
-        assert asked.read_text() == "systemctl start cloud-init-network.service\n"
+        assert asked.read_text().splitlines()[-1] == "systemctl start cloud-init-network.service"
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -62,6 +62,7 @@ MOST = 64 * 1024  # bytes of a file
 # Disks with user data, by their labels as udev writes them: NoCloud, ConfigDrive, and what VMware tells an appliance.
 SEEDS = ("cidata", "CIDATA", "config-2", "CONFIG-2", r"OVF\x20ENV")
 AZURE = "Microsoft Corporation"  # Hyper-V too
+USER_DATA = "cloud-init-network.service"  # the stage that writes files
 CLOUD_INIT_SECONDS = 120.0  # it gives up on a metadata service after less
 METADATA_SECONDS = 2.0
 TRIES = 3
@@ -120,12 +121,20 @@ def wait_for_user_data(machine: Machine) -> None:
     """Return when cloud-init has written the files that the user data have, if there can be any."""
     labels = machine.path("/dev/disk/by-label")
     seeds = any((labels / name).exists() for name in SEEDS)
-    if seeds or machine.vendor() in (*CLOUDS, AZURE):
-        argv = ["systemctl", "start", "cloud-init-network.service"]  # it is on its way: this waits for it
-        try:
-            subprocess.run(argv, timeout=CLOUD_INIT_SECONDS, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
-        except (OSError, subprocess.TimeoutExpired) as error:
-            print(f"not waiting for cloud-init: {error}", file=sys.stderr)
+    if not (seeds or machine.vendor() in (*CLOUDS, AZURE)):
+        return
+    try:
+        # To start what is on its way is to wait for it; but what has failed would be tried again.
+        if systemctl("is-failed", "--quiet", USER_DATA) != 0:
+            systemctl("start", USER_DATA)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"not waiting for cloud-init: {error}", file=sys.stderr)
+
+
+def systemctl(*words: str) -> int:
+    """Its exit code. Raises OSError, TimeoutExpired."""
+    argv = ["systemctl", *words]
+    return subprocess.run(argv, timeout=CLOUD_INIT_SECONDS, check=False, stdin=subprocess.DEVNULL).returncode  # noqa: S603
 
 
 def look(machine: Machine) -> tuple[list[Said], list[str]]:
