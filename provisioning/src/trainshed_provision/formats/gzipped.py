@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 BLOCK = 1 << 20  # bytes that one thread compresses at a time
 WINDOW = 1 << 15  # how far back deflate refers: each block is given the end of the one before it
-LEVEL = 9  # slower than the usual 6 and 1 % smaller; an image is made once and fetched often
-# Deflate, no name, no time (RFC 1952), the flag for the slowest method, of an unknown system.
-HEADER = b"\x1f\x8b\x08\0" + bytes(4) + b"\x02\xff"
+LEVEL = 6  # 9 makes a root half a percent smaller in 3.6 times the time
+# Deflate, no name, no time, of an unknown system (RFC 1952).
+HEADER = b"\x1f\x8b\x08\0" + bytes(4) + b"\0\xff"
 
 
 def compress(source: BinaryIO, *, level: int = LEVEL) -> Iterator[bytes]:
