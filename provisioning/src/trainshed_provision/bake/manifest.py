@@ -8,16 +8,15 @@ from typing import Any
 
 from trainshed_provision.bake.context import ARCHITECTURE, SUITE, Bake
 from trainshed_provision.bake.digest import file_digest
+from trainshed_provision.papers.packages import paragraphs
 
 LATEST = "latest.json"  # of the newest image; written last, so what it names is whole
 
 
 def debian_packages(status: str) -> dict[str, str]:
     """Version by name of what is installed, from dpkg's status file."""
-    found = re.findall(
-        r"^Package: (\S+)\nStatus: \S+ \S+ installed\n(?:.+\n)*?Version: (\S+)$", status, flags=re.MULTILINE
-    )
-    return dict(sorted(found))
+    found = {p["Package"]: p["Version"] for p in paragraphs(status) if p.get("Status", "").endswith(" installed")}
+    return dict(sorted(found.items()))
 
 
 def python_distributions(listing: str) -> dict[str, str]:
