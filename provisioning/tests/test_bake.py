@@ -281,7 +281,7 @@ def test_python_distributions_are_those_in_the_tree() -> None:
 
 def test_debian_packages_are_those_installed() -> None:
     status = (
-        "Package: bash\nEssential: yes\nStatus: install ok installed\nPriority: required\nVersion: 5.2-1\nDescription: a shell\n more\n\n"
+        "Package: bash\nEssential: yes\nStatus: install ok installed\nVersion: 5.2-1\nDescription: a shell\n more\n\n"
         "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n"
         "Package: zstd\nStatus: install ok installed\nVersion: 1.5.7+dfsg-1\n"
     )
