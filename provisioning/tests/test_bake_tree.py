@@ -1,5 +1,6 @@
 """Cleaning, times and the digest of a tree; the base root's packages and command."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -117,6 +118,11 @@ def rich(tree: Path) -> Path:
     for number in range(500):
         (tree / "usr/bin" / f"program-with-a-long-name-{number}").write_text(str(number))
     (tree / "usr/bin/program-with-a-long-name-7").chmod(0o4755)
+    # Readable for the group 4, also what is made in it later: as systemd does for its journal.
+    rights = "0200000001000700ffffffff04000500ffffffff080005000400000010000500ffffffff20000500ffffffff"
+    with contextlib.suppress(OSError):  # of a file system that has none
+        for name in ("access", "default"):
+            os.setxattr(tree / "var/log/apt", f"system.posix_acl_{name}", bytes.fromhex(rights))
     return tree
 
 

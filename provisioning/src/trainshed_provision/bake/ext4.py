@@ -35,6 +35,8 @@ PREFIXES = {
     6: "security.",
     7: "system.",
 }
+ACL = "system.posix_acl_"
+ACL_NAMED, NOBODY = (0x02, 0x08), 0xFFFFFFFF  # entries for one user and for one group; the number in all others
 PIECE = 1 << 20
 
 
@@ -224,7 +226,18 @@ class FileSystem:
             if struct.unpack_from("<I", block) != (ATTRIBUTES,):
                 raise _corrupt(self._disk, "the attributes of a file in it are damaged")
             found |= _parse_attributes(block, entries=32)
-        return found
+        return {name: _as_told(value) if name.startswith(ACL) else value for name, value in found.items()}
+
+
+def _as_told(acl: bytes) -> bytes:
+    """An access control list as programs are told it: on disk, entries that need no user or group have no room for one."""
+    told, position = struct.pack("<I", 2), 4
+    while position < len(acl):
+        tag, rights = struct.unpack_from("<HH", acl, position)
+        (who,) = struct.unpack_from("<I", acl, position + 4) if tag in ACL_NAMED else (NOBODY,)
+        told += struct.pack("<HHI", tag, rights, who)
+        position += 8 if tag in ACL_NAMED else 4
+    return told
 
 
 def _parse_attributes(area: bytes, *, entries: int) -> dict[str, bytes]:
