@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from trainshed_provision import cli
-from trainshed_provision.errors import Exit
-from trainshed_provision.publish.aws import gc, validate
+from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish.aws import gc, promote, validate
 from trainshed_provision.publish.aws.client import Aws
 from trainshed_provision.publish.aws.gc import Policy, Room
 from trainshed_provision.publish.aws.release import Seen
@@ -186,22 +186,19 @@ def test_latest_follows_a_launch_test(
         ),
     ],
 )
-def test_latest_stays_without_one(
-    aws: Aws, there: dict[str, str], report: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
-) -> None:
+def test_latest_stays_without_one(report: Path, text: str, words: str) -> None:
     report.write_text(text)
-    assert shed(f"promote aws 0.1.0 {IN} --tested {report}") == Exit.UNHEALTHY
-    assert words in capsys.readouterr().err
-    assert latest(aws) == ""
+    with pytest.raises(ShedError, match=words) as told:
+        promote.check({HOME: SEEN}, report)
+    assert told.value.code == Exit.UNHEALTHY
 
 
-def test_latest_stays_when_an_image_breaks_a_rule(
-    cloud: StandIn, aws: Aws, there: dict[str, str], report: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cloud.ec2(OTHER).amis[there[OTHER]].imds_support = None
-    assert shed(f"promote aws 0.1.0 {IN} --tested {report}") == Exit.UNHEALTHY
-    assert "does not hold W03" in capsys.readouterr().err
-    assert latest(aws) == ""
+def test_latest_stays_when_an_image_breaks_a_rule(report: Path) -> None:
+    promote.check({HOME: SEEN}, report)
+    with pytest.raises(ShedError, match="eu-central-1/ami-1 does not hold W03"):
+        promote.check({HOME: replace(SEEN, image={**IMAGE, "ImdsSupport": None})}, report)
+    with pytest.raises(ShedError, match="cannot read"):
+        promote.check({HOME: SEEN}, report.with_name("none"))
 
 
 def test_a_revoked_version_is_found_by_no_name_and_launched_by_nobody(
