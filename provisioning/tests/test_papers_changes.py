@@ -152,7 +152,17 @@ def test_a_manifest_is_enough_for_the_packages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"spdxVersion": "SPDX-2.3"}', '{"bomFormat": "CycloneDX"}', '"x"']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"spdxVersion": "SPDX-2.3"}',
+        '{"bomFormat": "CycloneDX"}',
+        '{"spdxVersion": "", "name": "", "packages": []}',
+        '"x"',
+    ],
 )
 def test_what_is_no_paper_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)

@@ -1,6 +1,8 @@
 """`shed sign`, `shed verify` and `shed index`, from a baked image to one that is revoked."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -156,7 +158,7 @@ def test_the_signed_provenance_is_published_with_the_image(folder: Path) -> None
 def test_what_changed_since_the_last_published_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def sbom(version: str, bash: str) -> Path:
         path = folder / f"trainshed-{version}-amd64.spdx.json"
-        ref = {"referenceLocator": f"pkg:deb/debian/bash@{bash}?distro=debian-13"}
+        ref = {"referenceType": "purl", "referenceLocator": f"pkg:deb/debian/bash@{bash}?distro=debian-13"}
         path.write_text(json.dumps({"spdxVersion": "SPDX-2.3", "name": version, "packages": [{"externalRefs": [ref]}]}))
         return path
 
@@ -194,6 +196,22 @@ def test_what_is_not_there_is_one_line(
 ) -> None:
     assert main(argv) == code
     assert said_of_it in said(capsys)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = set(folder.iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        for argv in (["sign", IMAGE], ["index", "add", MANIFEST]):
+            assert main(argv) == Exit.NO_SPACE
+            assert "No space left" in said(capsys)
+    assert {path.name for path in set(folder.iterdir()) - before} <= {".index.json.lock"}
+    assert main(["index", "add", MANIFEST]) == Exit.OK
 
 
 def test_nothing_is_signed_when_one_of_the_files_is_not_there(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The index: what is added, resolved and revoked, and every way in which it must not be believed."""
 
+import errno
 import fcntl
 import json
 import os
@@ -335,9 +336,8 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     path = files.write(tmp_path / "file", "old")
 
     def full(number: int) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        files.write(path, "new")
+    refused(lambda: files.write(path, "new"), Exit.NO_SPACE, "No space")
     assert (path.read_text(), names(tmp_path)) == ("old", {"file"})

@@ -258,10 +258,11 @@ def load(path: Path) -> Image:
     made = _json(path, PAPERS)
     try:
         if "spdxVersion" in made:
-            purls = [ref["referenceLocator"] for p in made["packages"] for ref in p.get("externalRefs", ())]
-            return _of_purls(made["name"], purls)
+            refs = [ref for p in made["packages"] for ref in p.get("externalRefs", ())]
+            return _of_purls(made["name"], [r["referenceLocator"] for r in refs if r["referenceType"] == "purl"])
         if made.get("bomFormat") == "CycloneDX":
-            return _of_purls(made["metadata"]["component"]["name"], [c["purl"] for c in made["components"]])
+            purls = [c["purl"] for c in made["components"] if "purl" in c]
+            return _of_purls(made["metadata"]["component"]["name"], purls)
         if "distro" in made:
             parts = {
                 (p["kind"], p["name"]): Part(
@@ -294,6 +295,8 @@ def _of_purls(name: str, purls: Iterable[str]) -> Image:
             kind=purl.type, name=purl.name, version=version, source=source, source_version=source_version or version
         )
         distro = qualifiers.get("distro", distro)
+    if not parts:
+        raise ValueError("no package URL in it")
     return Image(name=name, release=_release(distro), parts=parts)
 
 

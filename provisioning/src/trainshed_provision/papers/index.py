@@ -422,8 +422,10 @@ def _partial(path: Path) -> Path:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One edit at a time, of all processes of this machine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    with files.said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.with_name(f".{path.name}.lock").open("w")
+    with opened as lock:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -453,7 +455,8 @@ def _remember(seen: Path, path: Path, index: Index, content: bytes, key: PublicK
         )
     if last and index.sequence == last.sequence and digest != last.sha256:
         raise _refused(f"{path} is another index than the one seen before as {last.sequence}", "ask its publisher")
-    seen.parent.mkdir(parents=True, exist_ok=True)
+    with files.said(seen):
+        seen.parent.mkdir(parents=True, exist_ok=True)
     memory[key.name] = _Seen(index.sequence, digest)
     files.write(seen, msgspec.json.format(msgspec.json.encode(memory), indent=2) + b"\n")
 
