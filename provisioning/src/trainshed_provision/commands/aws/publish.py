@@ -53,8 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Publish, and print the image's id by region."""
-    file = source.find(options.image, ending="raw", baked=context.checkout() / "build" / "images")
+    baked = options.image.parent if options.image else context.checkout() / "build" / "images"
+    file = source.find(options.image, ending="raw", baked=baked)
     key = common.secret(options)
+    if key is not None:  # refuses a version that was revoked, and one that the index has not heard of
+        index.refuse_revoked(index.read(options.index, keys=(key.public,)), file.version)
     aws = Aws(options.region, workers=max(1, options.workers))
     if options.skip_zeros:
         common.teller("blocks of zeros are not sent: launches with an encrypted root volume read noise in their place")
