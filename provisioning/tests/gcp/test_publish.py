@@ -311,6 +311,44 @@ def test_two_publishers_of_one_archive_help_each_other(shed: Shed) -> None:
     assert shed.objects == {}
 
 
+def test_an_archive_that_vanishes_makes_no_image(shed: Shed) -> None:
+    shed.google.before("compute.globalOperations.get", lambda request: shed.objects.clear())
+    shed.publish(code=Exit.FAILED)
+    assert "archive of trainshed-0-1-0-amd64 was not found" in shed.err
+    assert shed.images == {}
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
+def test_the_other_publisher_may_have_tidied_up_already(shed: Shed) -> None:
+    """It made the image of the same archive and removed all it had, just before we insert; or it saw ours and removed it."""
+
+    def finished(request: Request) -> None:
+        with shed.google.lock:
+            shed.google.compute._insert("", request)
+            while shed.images[NAME]["status"] != "READY":
+                shed.google.compute._get(NAME, request)
+            shed.objects.clear()
+
+    shed.google.before("compute.images.insert", finished)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+    shed.google.before("storage.objects.get", lambda request: shed.objects.clear(), skip=1)
+    shed.publish("--name", "second")
+    assert shed.images["second"]["status"] == "READY"
+
+
+def test_a_session_that_google_has_forgotten_begins_anew(shed: Shed) -> None:
+    def forget(request: Request) -> None:
+        shed.google.storage.sessions.clear()
+        raise Cut
+
+    shed.google.before(gcs.DATA, forget)
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+
+
 def name_in(request: Request) -> str:
     return unquote(request.path.split("/o/")[1].removesuffix("/compose"))
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from trainshed_provision.testing.discovery import Method, Refused, invalid
-from trainshed_provision.testing.gcs import Storage
+from trainshed_provision.testing.gcs import Object, Storage
 from trainshed_provision.testing.loopback import Answer, Request
 
 API = "https://www.googleapis.com/compute/v1/"
@@ -120,7 +120,7 @@ class Images:
             "labelFingerprint": _fingerprint(body.get("labels")),
         }
         self.images[body["name"]] = image
-        return self._begin("insert", image, lambda: self._unpack(image, objects[key].data))
+        return self._begin("insert", image, lambda: self._unpack(image, objects.get(key)))
 
     def _check_words(self, body: dict[str, Any]) -> None:
         labels = body.get("labels", {})
@@ -136,8 +136,11 @@ class Images:
         if len(body.get("description", "")) > 2048:
             raise invalid("Invalid value for field 'resource.description': longer than 2048 characters")
 
-    def _unpack(self, image: dict[str, Any], archive: bytes) -> dict[str, str] | None:
+    def _unpack(self, image: dict[str, Any], stored: Object | None) -> dict[str, str] | None:
         """Make the image ready, or say why it cannot be: what Google finds out only while it unpacks."""
+        if stored is None:
+            return {"code": "RESOURCE_NOT_FOUND", "message": f"The archive of {image['name']} was not found"}
+        archive = stored.data
         try:
             with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive))) as tar:
                 members = tar.getmembers()

@@ -159,7 +159,7 @@ class Storage:
         if not resource.get("name"):
             raise Refused(400, "required", "Required field 'name' not specified")
         self._meets(bucket, resource["name"], request.query)
-        key = f"session-{len(self.sessions) + 1}"
+        key = f"session-{next(self._generations)}"
         self.sessions[key] = Session(bucket, resource, request.query)
         where = f"http://{request.headers['host']}{request.path}?uploadType=resumable&upload_id={key}"
         return Answer(headers={"location": where})

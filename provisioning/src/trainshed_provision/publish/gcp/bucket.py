@@ -27,6 +27,7 @@ WORKERS = 8
 SEND_BYTES = 256 << 10
 MANAGED = {"managed-by": "trainshed"}  # on every object that is ours: nothing else is ever removed
 PARTS = ".parts/"
+SESSION_GONE = (404, 410)  # a resumable upload that Google has forgotten: it begins anew
 
 Advance = Callable[[int], None]
 
@@ -71,11 +72,11 @@ class Bucket:
         return f"https://storage.googleapis.com/{self.name}/{urllib.parse.quote(key)}"
 
     def find(self, key: str) -> Stored | None:
-        """The object, or None."""
+        """The object, or None; also when there is no such bucket, which `below` tells."""
         try:
             return Stored.of(self.client.call("GET", self._object(key)))
         except Refused as refused:
-            if refused.status == 404 and "bucket" not in refused.message:
+            if refused.status == 404:
                 return None
             raise
 
@@ -105,7 +106,7 @@ class Bucket:
             )
             stored = Stored.of(answer)
         except Refused as refused:
-            if refused.status != 412:
+            if refused.status not in (404, 412):
                 raise
             if self.find(key) is None:
                 raise self._changed(key) from refused
@@ -213,16 +214,30 @@ class _Upload:
     ) -> None:
         self._bucket, self._client = bucket, bucket.client
         self._path, self._key, self._piece = path, key, piece
-        self._advance, self._stop = advance, stop
+        self._tell, self._stop, self._told = advance, stop, 0
 
     def run(self) -> Stored:
         """Send it all, and return what is stored."""
         try:
-            return self._send(self._session())
+            try:
+                stored = self._send(self._session())
+            except Refused as refused:
+                if refused.status not in SESSION_GONE:
+                    raise
+                self._advance(-self._told)
+                stored = self._send(self._session())
         except Refused as refused:
             if refused.status == 412:
                 return self._bucket.made_by_another(self._key, self._piece)
             raise
+        refuse_other(
+            self._bucket.name, stored, self._piece
+        )  # Google compared the checksums too, before it kept anything
+        return stored
+
+    def _advance(self, count: int) -> None:
+        self._told += count
+        self._tell(count)
 
     def _session(self) -> str:
         answer = self._client.send(

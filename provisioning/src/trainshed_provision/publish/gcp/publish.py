@@ -209,9 +209,10 @@ class Publication:
         try:
             operation = self._client.changing("POST", self._client.images(), body=body)
         except Refused as refused:
-            if refused.status != 409:
+            # Another publisher was first, and has perhaps removed the archive already: fine, if it is the same one.
+            if refused.status not in (404, 409) or images.find(self._client, wanted.name) is None:
                 raise
-            self._wait()  # another publisher was first: fine, if it is the same archive
+            self._wait()
             return
         try:
             operations.wait(self._client, operation, title=f"image {wanted.name}")
@@ -233,9 +234,12 @@ class Publication:
         raise ShedError(f"Google still makes the image {self._wanted.name}", hint=AGAIN)
 
     def _refuse_swapped(self) -> None:
-        """Whoever may write to the bucket could have put another archive in the place of the one that was checked."""
+        """Whoever may write to the bucket could have put another archive in the place of the one that was checked.
+
+        One that is gone was removed by another publisher of it, who found the image ready.
+        """
         now = self._bucket.find(self._wanted.key)
-        if self._archive is None or now is None or now.generation != self._archive.generation:
+        if self._archive is None or (now is not None and now.generation != self._archive.generation):
             self._remove_image()
             raise ShedError(
                 f"gs://{self._wanted.bucket}/{self._wanted.key} changed while the image was made of it; the image is removed",
