@@ -36,7 +36,7 @@ class Twice:
 
 @pytest.fixture(scope="module")
 def twice(baked: None) -> Iterator[Twice]:
-    """Bake the newest image's commit again, in another folder, from the downloads on: base, root, layer and disk are new."""
+    """Bake the newest image's commit again, in another folder. Root, layer and disk are new; TRAINSHED_SOAK: the base too."""
     first = manifest.newest(IMAGES)
     assert first
     elsewhere = ROOT / "build" / "again"
@@ -47,7 +47,8 @@ def twice(baked: None) -> Iterator[Twice]:
         for path in ROOT.iterdir():
             if path.name not in ("build", ".git"):
                 (elsewhere / path.name).symlink_to(path)
-        for glob in ("apt", "wheels-*", "packages-*.lock"):
+        kept = ["apt", "wheels-*", "packages-*.lock", *([] if "TRAINSHED_SOAK" in os.environ else ["base-*.tar"])]
+        for glob in kept:
             for path in (ROOT / "build/cache").glob(glob):
                 (cache / path.name).symlink_to(path)
         with workdir(elsewhere / "build") as work:
