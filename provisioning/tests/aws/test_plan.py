@@ -115,6 +115,13 @@ def test_an_upload_goes_on_from_the_parent_it_began_with() -> None:
             "blocks public images",
             id="public images blocked",
         ),
+        pytest.param(
+            replace(SPEC, accounts=frozenset({"111122223333"})),
+            world(Place(encrypts=True)),
+            Exit.CONFLICT,
+            "encrypts every snapshot in eu-central-1",
+            id="shared and encrypted",
+        ),
     ],
 )
 def test_refusals(spec: PublishSpec, observed: Observed, code: Exit, words: str) -> None:

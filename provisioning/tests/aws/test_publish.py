@@ -122,6 +122,13 @@ def test_public_only_where_the_account_allows_it(aws: Aws, disk: Path) -> None:
     assert image_of(aws, done.images[HOME], HOME)["Public"]
 
 
+def test_what_would_be_encrypted_is_not_shared(cloud: StandIn, aws: Aws, disk: Path) -> None:
+    aws.ec2(OTHER).enable_ebs_encryption_by_default()
+    with pytest.raises(ShedError, match="encrypts every snapshot in us-east-1"):
+        published(aws, disk, accounts=frozenset({ACCOUNT}))
+    assert cloud.count("StartSnapshot") == 0
+
+
 @pytest.mark.faults
 def test_regions_do_not_wait_for_each_other_nor_fail_each_other(
     cloud: StandIn, aws: Aws, disk: Path, monkeypatch: pytest.MonkeyPatch

@@ -92,7 +92,7 @@ def _place(spec: PublishSpec, aws: Aws, region: str) -> Place:
         named = ""  # somebody removed the image and left its name: the name is free
     walled = spec.public and share.walled(aws, region)
     if image is None:
-        return Place(named=named, walled=walled)
+        return Place(named=named, walled=walled, encrypts=bool(spec.shared) and share.encrypts(aws, region))
     return Place(
         image=image["ImageId"],
         state=image["State"],

@@ -26,7 +26,7 @@ class Place:
 
     image: its id, "" for none; state: pending, available, failed or disabled. revoked: why, if it was. shared: who may launch
     it. deprecation: when, "" for never. named: the image that the version's parameter leads to. walled: the account blocks
-    public images here.
+    public images here; encrypts: it encrypts whatever is made here.
     """
 
     image: str = ""
@@ -36,6 +36,7 @@ class Place:
     deprecation: str = ""
     named: str = ""
     walled: bool = False
+    encrypts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,4 +148,10 @@ def _refuse(spec: PublishSpec, region: str, place: Place) -> None:
             f"this account blocks public images in {region}",
             hint=f"allow them with: aws ec2 disable-image-block-public-access --region {region}",
             code=Exit.MISSING,
+        )
+    if spec.shared and place.encrypts and not place.image:
+        raise ShedError(
+            f"this account encrypts every snapshot in {region} with a key of its own: nobody else could launch the image",
+            hint=f"publish without shares, or: aws ec2 disable-ebs-encryption-by-default --region {region}",
+            code=Exit.CONFLICT,
         )

@@ -12,6 +12,12 @@ def walled(aws: Aws, region: str) -> bool:
         return str(aws.ec2(region).get_image_block_public_access_state()["ImageBlockPublicAccessState"]) != "unblocked"
 
 
+def encrypts(aws: Aws, region: str) -> bool:
+    """Whether the account encrypts every new snapshot in this region, which then only its own machines can read."""
+    with told(region):
+        return bool(aws.ec2(region).get_ebs_encryption_by_default()["EbsEncryptionByDefault"])
+
+
 def who(aws: Aws, region: str, image: str) -> frozenset[str]:
     """Accounts, ARNs and "all", beside the account itself."""
     with told(region):
