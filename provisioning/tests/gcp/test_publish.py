@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import signal
 import tarfile
 from dataclasses import replace
 from hashlib import sha256
@@ -160,6 +161,28 @@ def test_a_line_that_breaks_goes_on_from_the_byte_that_arrived(shed: Shed, monke
     assert kept.data == shed.image.read_bytes()
 
 
+@pytest.mark.faults
+def test_interrupted_by_a_person_it_ends_at_once_and_goes_on_later(shed: Shed) -> None:
+    arguments = (shed.google, gcs.DATA, shed.words, shed.environment)
+    assert kill_at(*arguments, part_bytes=PART, skip=3, by=signal.SIGINT) == Exit.INTERRUPTED
+    assert shed.images == {}
+    shed.publish()
+    assert shed.images[NAME]["status"] == "READY"
+    assert shed.objects == {}
+
+
+def test_an_answer_that_is_lost_makes_no_second_image(shed: Shed) -> None:
+    def lost(request: Request) -> None:
+        compute = shed.google.compute
+        compute._requests[request.query["requestId"]] = compute._insert("", request).body
+        raise Cut
+
+    shed.google.before("compute.images.insert", lost)
+    shed.publish()
+    assert shed.google.calls.count("compute.images.insert") == 2
+    assert shed.images[NAME]["status"] == "READY"
+
+
 def test_a_line_that_stays_broken_ends_with_a_clear_line(shed: Shed) -> None:
     def cut(request: Request) -> None:
         raise Cut
@@ -206,6 +229,28 @@ def test_a_wrong_project_or_bucket_is_named(shed: Shed) -> None:
     assert "--project" in shed.err
     shed("publish", "gcp", "--bucket", "nowhere", "--image", str(shed.image), code=Exit.NOT_FOUND)
     assert "bucket does not exist" in shed.err
+
+
+@pytest.mark.parametrize("location", ["europe-west4-a", "Europe", "mars"])
+def test_a_place_that_is_none_is_a_usage_error(shed: Shed, location: str) -> None:
+    shed.publish("--location", location, code=Exit.USAGE)
+    assert f"'{location}'" in shed.err
+    assert shed.google.calls == []
+
+
+def test_a_region_that_google_does_not_have_is_told_and_the_upload_is_kept(shed: Shed) -> None:
+    shed.publish("--location", "europe-west99", code=Exit.USAGE)
+    assert "'europe-west99'. Unknown location" in shed.err
+    shed.google.calls.clear()
+    shed.publish("--location", "europe-west4")
+    assert "storage.objects.insert" not in shed.google.calls
+    assert shed.images[NAME]["storageLocations"] == ["europe-west4"]
+
+
+def test_an_api_that_is_switched_off_is_told(shed: Shed) -> None:
+    shed.google.fail("compute.images.get", 403, "accessNotConfigured", "Compute Engine API has not been used before")
+    shed.publish(code=Exit.MISSING)
+    assert "gcloud services enable compute.googleapis.com" in shed.err
 
 
 def test_a_missing_right_is_named_and_nothing_is_left(shed: Shed) -> None:
@@ -280,8 +325,8 @@ def test_a_file_that_changes_while_it_is_sent_is_refused(shed: Shed) -> None:
             file.write(b"changed meanwhile")
 
     shed.google.before("storage.objects.insert", change, times=9)
-    shed.publish(code=Exit.FAILED)
-    assert "doesn't match" in shed.err
+    shed.publish(code=Exit.CORRUPT)
+    assert "changed while it was sent" in shed.err
     assert shed.images == {}
 
 

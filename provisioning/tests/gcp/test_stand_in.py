@@ -45,6 +45,7 @@ def google() -> Iterator[Google]:
         ({"labels": {"version": "0.1.0"}}, "is not a label"),
         ({"labels": {"content": "0" * 64}}, "is not a label"),
         ({"family": "Trainshed"}, "resource.family"),
+        ({"storageLocations": ["europe-west4-a"]}, "storageLocations"),
         ({"description": "x" * 2049}, "longer than 2048"),
         ({"rawDisk": {"source": "gs://bucket/disk"}}, "not a Google Cloud Storage URL"),
         ({"rawDisk": {"source": "https://storage.googleapis.com/b/none"}}, "was not found"),

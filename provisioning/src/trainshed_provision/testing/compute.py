@@ -26,6 +26,7 @@ STORES = r"https://(?:storage\.googleapis\.com|www\.googleapis\.com/storage/v1/b
 LABEL_KEY, LABEL_VALUE = r"[a-z][-_a-z0-9]{0,62}", r"[-_a-z0-9]{0,63}"
 FAMILY = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
 MEMBER = r"allAuthenticatedUsers|(?:user|group|serviceAccount):[^@\s]+@[^@\s]+|domain:[^@\s]+"
+LOCATIONS = {"us", "eu", "asia", "us-central1", "us-east1", "europe-west1", "europe-west4", "asia-east1"}  # of many
 PATCHABLE = {"family", "description", "deprecated"}
 GIB = 1 << 30
 PAGE = 2  # images in one answer of a list
@@ -132,6 +133,10 @@ class Images:
         if "family" in body and not re.fullmatch(FAMILY, body["family"]):
             raise invalid(
                 f"Invalid value for field 'resource.family': '{body['family']}'. Must be a match of '{FAMILY}'"
+            )
+        if unknown := set(body.get("storageLocations", [])) - LOCATIONS:
+            raise invalid(
+                f"Invalid value for field 'resource.storageLocations[0]': '{unknown.pop()}'. Unknown location."
             )
         if len(body.get("description", "")) > 2048:
             raise invalid("Invalid value for field 'resource.description': longer than 2048 characters")

@@ -32,8 +32,9 @@ def kill_at(
     part_bytes: int,
     skip: int = 0,
     answered: bool = False,
-) -> None:
-    """Run shed until it calls that method, for the time after `skip`, and kill it (SIGKILL) there.
+    by: signal.Signals = signal.SIGKILL,
+) -> int | None:
+    """Run shed until it calls that method, for the time after `skip`, and kill it there; return its exit code.
 
     answered: the cloud does what was asked, and only the answer is lost.
     """
@@ -56,8 +57,11 @@ def kill_at(
     try:
         assert reached.wait(STARTS_WITHIN), f"{method} was never called"
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        os.kill(process.pid, by)
+        if by != signal.SIGKILL:
+            gone.set()  # it waits for what it has asked for
         process.join()
         gone.set()
     cloud.wait_for_end(others)
     cloud.forget_orders()
+    return process.exitcode

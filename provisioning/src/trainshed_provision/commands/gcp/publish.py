@@ -95,6 +95,7 @@ def _wanted(options: argparse.Namespace) -> publication.Wanted:
     name, family = options.name or images.name_of(source), options.family or images.family_of(source)
     images.check_name(name, "name of an image")
     images.check_name(family + images.CANDIDATE, "name of a family")
+    images.check_location(options.location)
     progress = Progress("check the archive", source.size)
     sources.verify(source, advance=progress.advance)
     gce.check(source.path)

@@ -63,6 +63,7 @@ def _kind(status: int, reason: str, message: str) -> tuple[Exit, str]:
     if reason in {"accessNotConfigured", "SERVICE_DISABLED"}:
         return Exit.MISSING, "switch it on: gcloud services enable compute.googleapis.com storage.googleapis.com"
     kinds = {
+        HTTPStatus.BAD_REQUEST: (Exit.USAGE, "nothing was made of it; change what it names, and run it again"),
         HTTPStatus.UNAUTHORIZED: (Exit.MISSING, LOGIN),
         HTTPStatus.FORBIDDEN: (Exit.MISSING, PERMISSIONS),
         HTTPStatus.NOT_FOUND: (Exit.NOT_FOUND, "look at --project, --bucket and the name"),

@@ -227,8 +227,14 @@ class _Upload:
                 self._advance(-self._told)
                 stored = self._send(self._session())
         except Refused as refused:
-            if refused.status == 412:
+            if refused.status == HTTPStatus.PRECONDITION_FAILED:
                 return self._bucket.made_by_another(self._key, self._piece)
+            if (
+                refused.status == HTTPStatus.BAD_REQUEST and self._told
+            ):  # not the bytes whose checksums began the session
+                raise ShedError(
+                    f"{self._path} changed while it was sent: {refused.message}", hint=AGAIN, code=Exit.CORRUPT
+                ) from refused
             raise
         refuse_other(
             self._bucket.name, stored, self._piece

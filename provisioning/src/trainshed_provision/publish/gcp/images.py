@@ -11,6 +11,7 @@ from trainshed_provision.publish.gcp.api import Client, Json, Refused
 from trainshed_provision.publish.source import Source
 
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+LOCATION = re.compile(r"us|eu|asia|[a-z]+-[a-z]+[0-9]+")
 # What Debian's own image claims, and what ours boots with: an image that does not say UEFI_COMPATIBLE starts no shielded VM.
 FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2")
 ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}  # by Debian's name
@@ -98,6 +99,16 @@ def check_name(name: str, what: str) -> None:
         raise ShedError(
             f"'{name}' is no {what}: small letters, digits and dashes, at most 63, a letter first",
             hint=f"name another, for example {OURS}-0-1-0-amd64",
+            code=Exit.USAGE,
+        )
+
+
+def check_location(location: str) -> None:
+    """Raise USAGE unless Google could keep an image there."""
+    if not LOCATION.fullmatch(location):
+        raise ShedError(
+            f"'{location}' is no place to keep an image",
+            hint="us, eu or asia, or one region such as europe-west4 (a zone is none)",
             code=Exit.USAGE,
         )
 
