@@ -217,6 +217,7 @@ def test_a_revoked_version_is_found_by_no_name_and_launched_by_nobody(
     gone = aws.ec2(HOME).describe_images(ImageIds=[new[HOME]])["Images"][0]
     assert gone["State"] == "disabled"
     assert {"Key": "Revoked", "Value": "CVE in openssl"} in gone["Tags"]
+    assert "RevokedAt" in {tag["Key"] for tag in gone["Tags"]}
     assert aws.client("ssm").get_parameters(Names=["/trainshed/amd64/0.2.0/image_id"])["InvalidParameters"]
     assert shed(f"revoke aws 0.2.0 {IN} --reason again") == Exit.OK
     assert "revoked already" in capsys.readouterr().out
@@ -271,7 +272,12 @@ def snapshot(number: int, age: float, state: str = "completed") -> dict[str, Any
 
 
 OLD = [image(number, 200 - number) for number in range(1, 6)]
-REVOKED = {"State": "disabled", "Tags": [{"Key": "Revoked", "Value": "bad"}]}
+
+
+def revoked(days: int) -> dict[str, Any]:
+    """What makes an image one that was revoked so many days ago."""
+    tags = {"Revoked": "bad", "RevokedAt": (NOW - timedelta(days=days)).isoformat()}
+    return {"State": "disabled", "Tags": pairs(tags)}
 
 
 @pytest.mark.parametrize(
@@ -286,10 +292,10 @@ REVOKED = {"State": "disabled", "Tags": [{"Key": "Revoked", "Value": "bad"}]}
             ["ami-2"],
             id="launched lately",
         ),
-        pytest.param({"images": [image(9, 20, **REVOKED), *OLD[2:]]}, ["ami-9"], id="revoked, after its grace"),
-        pytest.param({"images": [image(9, 10, **REVOKED), *OLD[2:]]}, [], id="revoked, within its grace"),
+        pytest.param({"images": [image(9, 200, **revoked(20)), *OLD[2:]]}, ["ami-9"], id="revoked, after its grace"),
+        pytest.param({"images": [image(9, 200, **revoked(10)), *OLD[2:]]}, [], id="revoked, within its grace"),
         pytest.param(
-            {"images": [*OLD[:3], *(image(n, 100, **REVOKED) for n in (7, 8, 9))]},
+            {"images": [*OLD[:3], *(image(n, 100, **revoked(90)) for n in (7, 8, 9))]},
             ["ami-7", "ami-8", "ami-9"],
             id="revoked ones are not the newest",
         ),

@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--try", action="append", default=[], dest="best_effort", metavar="REGION", help="copy there if it can be done"
     )
     common.add_audience(parser)
-    parser.add_argument("--boot-mode", choices=["uefi-preferred", "uefi"], default="uefi-preferred")
+    parser.add_argument(
+        "--boot-mode",
+        choices=["uefi-preferred", "uefi"],
+        default="uefi-preferred",
+        help="uefi: machines without UEFI cannot launch it (%(default)s)",
+    )
     parser.add_argument("--tpm", action="store_true", help="with a virtual TPM 2.0; needs --boot-mode uefi")
     parser.add_argument(
         "--deprecate-days", type=int, default=90, metavar="N", help="EC2 lists it for so long; 0 for ever (%(default)s)"

@@ -84,7 +84,7 @@ def _image(room: Room, image: dict[str, Any], policy: Policy, *, kept: set[str],
         "latest": any(name.endswith("/latest/image_id") for name in names),
         f"launched within {policy.grace} days": bool(launched) and now - _time(launched) < timedelta(days=policy.grace),
         f"one of the {policy.keep} newest": image_id in kept,
-        f"revoked or failed within {policy.grace} days": bad and age < timedelta(days=policy.grace),
+        f"revoked or failed within {policy.grace} days": bad and now - _bad_since(image) < timedelta(days=policy.grace),
         f"younger than {policy.days} days": not bad and age < timedelta(days=policy.days),
     }
     stays = [why for why, holds in reasons.items() if holds]
@@ -170,6 +170,10 @@ def remove(aws: Aws, verdict: Verdict) -> None:
 
 def _good(image: dict[str, Any]) -> bool:
     return image["State"] == "available" and "Revoked" not in tags_of(image)
+
+
+def _bad_since(image: dict[str, Any]) -> datetime:
+    return _time(tags_of(image).get("RevokedAt") or image["CreationDate"])
 
 
 def _ebs(mapping: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """`latest` leads to a version: once it holds its rules at AWS, and a machine launched from it has held its own."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from trainshed_provision.errors import Exit, ShedError
+from trainshed_provision.publish import tested
 from trainshed_provision.publish.aws import deprecate, ssm, validate
 from trainshed_provision.publish.aws.client import Aws, now, told
 from trainshed_provision.publish.aws.observe import everywhere
@@ -15,7 +14,6 @@ from trainshed_provision.publish.aws.spec import parameter
 from trainshed_provision.publish.aws.validate import Expected
 
 SUPERSEDED_DAYS = 30  # an image that is not the latest any more is listed for so long
-IDENTITY = "I11"  # the rule whose finding names the commit of the machine that was asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +47,8 @@ def check(seen: dict[str, Seen], report: Path) -> None:
             raise _unfit(
                 f"{result.file} does not hold {result.rule}, {result.title}: {result.found}, not {result.wanted}"
             )
-    results = _read(report)
-    failed = [str(result.get("rule")) for result in results if not result.get("ok")]
-    if failed:
-        raise _unfit(f"the machine that was launched does not hold {', '.join(failed)} ({report})")
-    commits = {_commit(result) for result in results if result.get("rule") == IDENTITY}
     for here in seen.values():
-        if commits != {here.tags.get("Commit")}:
-            raise _unfit(f"{report} is not of a machine of version {here.tags.get('Version')}: its commit is another")
+        tested.check(report, commit=here.tags.get("Commit", ""))
 
 
 def superseded(aws: Aws, seen: dict[str, Seen]) -> dict[str, str]:
@@ -90,32 +82,9 @@ def promote(
     return steps
 
 
-def _read(report: Path) -> list[dict[str, Any]]:
-    try:
-        results = json.loads(report.read_text())
-    except OSError as error:
-        raise ShedError(
-            f"cannot read {report}: {error.strerror}",
-            hint="make it with: shed check ssh HOST --json",
-            code=Exit.NOT_FOUND,
-        ) from error
-    except ValueError as error:
-        raise _unfit(f"{report} is not what shed check --json prints") from error
-    if not isinstance(results, list) or not results or not all(isinstance(result, dict) for result in results):
-        raise _unfit(f"{report} is not what shed check --json prints")
-    return results
-
-
-def _commit(result: dict[str, Any]) -> str:
-    try:
-        return str(json.loads(result["found"])["commit"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
 def _unfit(message: str) -> ShedError:
     return ShedError(
         message,
-        hint="launch the image, then: shed check ssh HOST --json > report.json",
+        hint=tested.HINT,
         code=Exit.UNHEALTHY,
     )

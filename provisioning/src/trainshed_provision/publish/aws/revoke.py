@@ -6,10 +6,12 @@ from typing import Literal
 from botocore.exceptions import ClientError
 
 from trainshed_provision.publish.aws import ssm
-from trainshed_provision.publish.aws.client import Aws, code_of, told
+from trainshed_provision.publish.aws.client import Aws, code_of, now, told
 from trainshed_provision.publish.aws.observe import everywhere
 from trainshed_provision.publish.aws.release import LATEST, Seen
-from trainshed_provision.publish.aws.spec import parameter
+from trainshed_provision.publish.aws.spec import pairs, parameter
+
+TAG_CHARACTERS = 256
 
 Do = Literal["tag", "name", "unname", "disable", "deregister"]
 
@@ -80,7 +82,8 @@ def _do(aws: Aws, step: Step, reason: str) -> None:
     else:
         with told(step.region):
             if step.do == "tag":
-                ec2.create_tags(Resources=[step.image], Tags=[{"Key": "Revoked", "Value": reason[:256]}])
+                tags = {"RevokedAt": now().isoformat(), "Revoked": reason[:TAG_CHARACTERS]}
+                ec2.create_tags(Resources=[step.image], Tags=pairs(tags))
             elif step.do == "disable":
                 ec2.disable_image(ImageId=step.image)
             else:
