@@ -18,7 +18,7 @@ def check(report: Path, *, commit: str) -> None:
         raise _unfit(f"the machine that was launched does not hold {', '.join(failed)} ({report})")
     commits = {_commit(result) for result in results if result.get("rule") == IDENTITY}
     if commits != {commit}:
-        raise _unfit(f"{report} is not of a machine of commit {commit[:12]}, but of {', '.join(commits) or 'none'}")
+        raise _unfit(f"{report} is not of a machine of commit {commit[:12]}: its commit is another")
 
 
 def _read(report: Path) -> list[dict[str, Any]]:
