@@ -36,7 +36,7 @@ WELCOME = "sudo /usr/local/sbin/trainshed-welcome"
 # boot it says on the console what it is like.
 SCRIPT = f"""
 until [ -e /run/trainshed/ready ]; do sleep 1; done
-echo BEGIN
+cloud-init status --wait >/dev/null
 systemctl --failed --plain --no-legend | sed 's/^/failed /'
 cloud-init status --format json | tr -d '\\n'
 echo
@@ -44,10 +44,8 @@ echo
 echo END
 """
 REPORT = f"""\
-[Unit]
-After=cloud-final.service trainshed-welcome.service
 [Service]
-Type=oneshot
+Type=exec
 StandardOutput=tty
 TTYPath=/dev/console
 ExecStart=/bin/sh -c 'echo {base64.b64encode(SCRIPT.encode()).decode()} | base64 -d | sh'

@@ -290,6 +290,26 @@ def test_the_ports_of_tls_are_open_while_it_is_spoken(tmp_path: Path, asked: Pat
     assert (f"tcp dport 80 redirect to :{program.REDIRECT_PORT}" in text) is wanted
 
 
+@pytest.mark.parametrize(
+    ("vendor", "version", "wanted"),
+    [
+        ("Amazon EC2", "1.0", "[Ec2, None]"),
+        ("Xen", "4.11.amazon", "[Ec2, None]"),
+        ("Google", "Google", "[GCE, None]"),
+        ("Microsoft Corporation", "Hyper-V UEFI", "[NoCloud, ConfigDrive, Azure, None]"),
+        ("QEMU", "1.16", "[NoCloud, ConfigDrive, OVF, None]"),
+        ("", "", "[NoCloud, ConfigDrive, OVF, None]"),
+    ],
+)
+def test_a_cloud_is_asked_only_where_it_is(tmp_path: Path, vendor: str, version: str, wanted: str) -> None:
+    made = machine(tmp_path, vendor=vendor)
+    made.path("/sys/class/dmi/id/bios_version").write_text(version)
+    asks = Path(__file__).parents[2] / "roles/trainshed_base/files/trainshed-datasource"
+    subprocess.run(["sh", asks, made.root], check=True)
+    assert made.path("/run/cloud-init/cloud.cfg").read_text() == f"datasource_list: {wanted}\n"
+    assert (made.vendor() == "Amazon EC2") is (wanted == "[Ec2, None]")
+
+
 def test_it_runs_by_the_python_of_the_server() -> None:
     home = "/opt/trainshed"
     assert PROGRAM.read_text().startswith(f"#!{home}/current/bin/python3\n")

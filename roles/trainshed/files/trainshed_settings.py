@@ -21,6 +21,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,12 @@ class Machine:
         return self.root / name.lstrip("/")
 
     def vendor(self) -> str:
-        """Whose machine this is, as its firmware says."""
-        try:
-            return self.path("/sys/class/dmi/id/sys_vendor").read_text().strip()
-        except OSError:
-            return ""
+        """Whose machine this is, as its firmware says. EC2's older types, on Xen, say it in the version."""
+        said = {}
+        for name in ("sys_vendor", "bios_version"):
+            with suppress(OSError):
+                said[name] = self.path(f"/sys/class/dmi/id/{name}").read_text().strip()
+        return "Amazon EC2" if "amazon" in said.get("bios_version", "") else said.get("sys_vendor", "")
 
 
 @dataclass(frozen=True, kw_only=True)
