@@ -345,6 +345,13 @@ def test_dates_are_announced_once_and_kept_to(shed: Shed, monkeypatch: pytest.Mo
     assert states(shed) == {"b": "ACTIVE"}
 
 
+@pytest.mark.parametrize("days", [("-1", "180"), ("90", "89")])
+def test_ages_that_make_no_sense_are_a_usage_error(shed: Shed, days: tuple[str, str]) -> None:
+    shed("deprecate", "gcp", f"--obsolete-after={days[0]}", f"--deleted-after={days[1]}", "--apply", code=Exit.USAGE)
+    assert "as many or more" in shed.err
+    assert not any(call.endswith("deprecate") for call in shed.google.calls)
+
+
 def test_the_job_says_first_what_it_would_do(shed: Shed) -> None:
     shed.release("a", "b")
     del shed.images["a"]["deprecated"]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from trainshed_provision.bake import context
 from trainshed_provision.commands.sign import add_key
+from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.papers import signatures
 from trainshed_provision.papers.signatures import SecretKey
 from trainshed_provision.publish.gcp.api import Client
@@ -68,7 +69,13 @@ def add_ages(parser: argparse.ArgumentParser) -> None:
 
 
 def ages(options: argparse.Namespace) -> Ages:
-    """As the options say."""
+    """As the options say; USAGE when an image would be deleted before it is obsolete."""
+    if not 0 <= options.obsolete_after <= options.deleted_after:
+        raise ShedError(
+            f"an image cannot be obsolete after {options.obsolete_after} days and deleted after {options.deleted_after}",
+            hint="give days from 0 on, and for --deleted-after as many or more",
+            code=Exit.USAGE,
+        )
     return Ages(obsolete=timedelta(days=options.obsolete_after), deleted=timedelta(days=options.deleted_after))
 
 
