@@ -153,7 +153,7 @@ def test_tls_with_a_key_of_its_own_at_the_usual_ports(appliance: Appliance, tmp_
         def trusted() -> bool:
             certificate.write_text(appliance.inside("sudo cat /var/lib/trainshed/data/tls/certificate.pem"))
             return "BEGIN CERTIFICATE" in certificate.read_text() and "https" in appliance.inside(
-                "cat /run/trainshed/ready"
+                "sudo cat /run/trainshed/ready"
             )
 
         wait_until(trusted)
