@@ -38,7 +38,7 @@ OVF_ENVIRONMENT = """\
 </Environment>
 """
 # The variable and the kernel's answer to it.
-SECURE_BOOT = "od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-*; cat /sys/kernel/security/lockdown"
+SECURE_BOOT = "od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-*; sudo cat /sys/kernel/security/lockdown"
 
 
 @dataclass(frozen=True, kw_only=True)
