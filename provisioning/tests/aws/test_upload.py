@@ -98,10 +98,41 @@ def test_nothing_leans_on_a_list_of_blocks_that_was_touched(cloud: StandIn, aws:
         file.seek(7 * 32)
         file.write(b"?")
     second = write_disk(disk.parent, noise(0, 1, 7, 2046, 9), version="0.2.0")
-    with pytest.raises(ShedError, match="list of blocks"):
-        published(aws, second, regions=(HOME,))
-    log.unlink()
     assert published(aws, second, regions=(HOME,)).sent == 5
+    assert "Parent" not in {tag["Key"] for tag in snapshots(aws)[1]["Tags"]}
+
+
+@pytest.mark.faults
+def test_what_aws_has_and_what_was_noted_are_not_the_same(cloud: StandIn, aws: Aws, disk: Path) -> None:
+    cloud.fail("PutSnapshotBlock", "AccessDeniedException", after=2)
+    with pytest.raises(ShedError):
+        published(aws, disk, regions=(HOME,))
+    cloud.clear()
+    log = next((disk.parent / "aws").glob("*.blocks"))
+    with log.open("r+b") as file:
+        file.seek(2046 * 32)
+        file.write(b"?" * 32)  # noted, and never sent
+    with pytest.raises(ShedError, match="other blocks than") as told:
+        published(aws, disk, regions=(HOME,))
+    assert told.value.code == Exit.CORRUPT
+    assert snapshots(aws) == []
+    assert published(aws, disk, regions=(HOME,)).sent == 4
+    assert [snapshot["State"] for snapshot in snapshots(aws)] == ["completed"]
+
+
+@pytest.mark.faults
+def test_a_snapshot_begun_from_a_list_that_was_touched_is_made_anew(cloud: StandIn, aws: Aws, disk: Path) -> None:
+    published(aws, disk, regions=(HOME,))
+    second = write_disk(disk.parent, noise(0, 1, 7, 2046, 9), version="0.2.0")
+    cloud.fail("CompleteSnapshot", "ServiceQuotaExceededException", times=1)
+    with pytest.raises(ShedError, match="quota"):
+        published(aws, second, regions=(HOME,))
+    for log in (disk.parent / "aws").glob("trainshed-0.1.0-*.blocks"):
+        log.write_bytes(b"?" * log.stat().st_size)
+    assert published(aws, second, regions=(HOME,)).sent == 5
+    found = snapshots(aws)
+    assert [snapshot["State"] for snapshot in found] == ["completed", "completed"]
+    assert read_back(aws, found[1]["SnapshotId"]) == noise(0, 1, 7, 2046, 9)
 
 
 @pytest.mark.faults

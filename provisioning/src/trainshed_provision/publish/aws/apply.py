@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
-from trainshed_provision.errors import ShedError
+from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.publish.aws import blocklog, copies, deprecate, ebs, share, ssm
-from trainshed_provision.publish.aws.client import AGAIN, Aws, now, told
-from trainshed_provision.publish.aws.observe import our_snapshots
+from trainshed_provision.publish.aws.blocklog import BlockLog
+from trainshed_provision.publish.aws.client import AGAIN, Aws, code_of, now, told
+from trainshed_provision.publish.aws.ebs import Upload
 from trainshed_provision.publish.aws.plan import Do, Observed, Step
 from trainshed_provision.publish.aws.register import register
 from trainshed_provision.publish.aws.spec import PublishSpec, pairs
@@ -19,9 +19,7 @@ from trainshed_provision.publish.progress import Progress
 TIMEOUT_MINUTES = (
     240  # without a block, AWS gives a snapshot up: time to come back to a cut upload, and then nothing is left
 )
-ATTEMPTS = 20  # client tokens of snapshots that were begun and given up, e.g. one a day
 
-FRESH = timedelta(minutes=2)  # a snapshot may not be listed at once
 SETTLE_POLLS = 360
 
 Report = Callable[[str], None]
@@ -39,10 +37,14 @@ class Job:
     report: Report
     images: dict[str, str]
     snapshot: str = ""
-    removed: str = ""
     sent: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def log(self) -> Path:
+        """Of the blocks of this image in its home region."""
+        return self.logs / f"{self.spec.name}.{self.spec.home}.blocks"
 
 
 def job(spec: PublishSpec, observed: Observed, aws: Aws, *, disk: Path, logs: Path, report: Report) -> Job:
@@ -93,47 +95,59 @@ def _remove(work: Job, step: Step) -> None:
         if step.what.startswith("ami-"):
             ec2.deregister_image(ImageId=step.what, DeleteAssociatedSnapshots=True)
         else:
+            blocklog.forget(work.log)
             ec2.delete_snapshot(SnapshotId=step.what)
-            work.removed, work.snapshot = step.what, ""
+            work.snapshot = ""
 
 
 def _upload(work: Job, step: Step) -> None:
     spec = work.spec
-    with blocklog.opened(work.logs / f"{spec.name}.{spec.home}.blocks", spec.blocks) as log:
-        snapshot = work.snapshot or _start(work, parent=step.what)
+    with blocklog.opened(work.log, spec.blocks) as log:
+        snapshot = work.snapshot or _start(work, log, parent=step.what)
         with blocklog.finished(work.logs, step.what) as parent:
             if step.what and parent is None:
                 raise ShedError(f"the list of blocks of {step.what} has changed under our hands", hint=AGAIN)
             log.belongs_to(snapshot)
-            upload = ebs.Upload(disk=work.disk, snapshot=snapshot, log=log, parent=parent, skip_zeros=spec.skip_zeros)
+            upload = Upload(disk=work.disk, snapshot=snapshot, log=log, parent=parent, skip_zeros=spec.skip_zeros)
             progress = Progress(f"{step.region}: upload", spec.gib << 30)
             ebs.put_blocks(work.aws, upload, region=step.region, advance=progress.advance, skip=progress.skip)
-            work.sent = ebs.complete(work.aws, upload, region=step.region)
+            work.sent = _complete(work, upload)
             log.finish(snapshot)
             progress.done()
     work.snapshot = snapshot
 
 
-def _start(work: Job, *, parent: str) -> str:
+def _complete(work: Job, upload: Upload) -> int:
+    """Seal it. When AWS has other blocks than were noted, nothing mends it: it is removed, and the next run sends it whole."""
+    try:
+        return ebs.complete(work.aws, upload, region=work.spec.home)
+    except ShedError as error:
+        if error.__cause__ is None or code_of(error.__cause__) != "ValidationException":
+            raise
+        blocklog.forget(upload.log.path)
+        with told(work.spec.home):
+            work.aws.ec2(work.spec.home).delete_snapshot(SnapshotId=upload.snapshot)
+        raise ShedError(
+            f"AWS has other blocks than {upload.log.path} says, and the snapshot was removed ({error.message})",
+            hint="run the same command again: the disk is uploaded anew",
+            code=Exit.CORRUPT,
+        ) from error
+
+
+def _start(work: Job, log: BlockLog, *, parent: str) -> str:
     """Begin a snapshot, or get the one that an earlier run began and did not hear of."""
-    spec, client = work.spec, work.aws.client("ebs", work.spec.home)
+    spec = work.spec
     tags = spec.tags | ({"Parent": parent} if parent else {}) | ({"SkippedZeros": "true"} if spec.skip_zeros else {})
-    states = {found["SnapshotId"]: found["State"] for found in our_snapshots(work.aws, spec.home)}
-    for attempt in range(ATTEMPTS):
-        with told(spec.home):
-            made = client.start_snapshot(
-                VolumeSize=spec.gib,
-                Tags=pairs(tags),
-                Description=spec.name,
-                ClientToken=copies.token(spec.name, parent, spec.skip_zeros, attempt),
-                Timeout=TIMEOUT_MINUTES,
-                **({"ParentSnapshotId": parent} if parent else {}),
-            )
-        fresh = now() - made["StartTime"] < FRESH
-        state = states.get(made["SnapshotId"], "pending" if fresh else "gone")
-        if state == "pending" and made["SnapshotId"] != work.removed:
-            return str(made["SnapshotId"])
-    raise ShedError(f"AWS gave up {ATTEMPTS} uploads of {spec.name}", hint="wait a day: it forgets them then")
+    with told(spec.home):
+        made = work.aws.client("ebs", spec.home).start_snapshot(
+            VolumeSize=spec.gib,
+            Tags=pairs(tags),
+            Description=spec.name,
+            ClientToken=log.token(),
+            Timeout=TIMEOUT_MINUTES,
+            **({"ParentSnapshotId": parent} if parent else {}),
+        )
+    return str(made["SnapshotId"])
 
 
 def _settle(work: Job, snapshot: str) -> None:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,10 +25,12 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Whose blocks a log has. digests: sha256 of the whole log once it is finished, "" until then."""
+    """Whose blocks a log has. snapshot: "" when it is asked for with this client token and nobody has heard its id yet.
+    digests: sha256 of the whole log once it is finished, "" until then."""
 
     snapshot: str
     blocks: int
+    token: str = ""
     digests: str = ""
 
 
@@ -51,6 +54,16 @@ class BlockLog:
             piece = os.pread(self._file, min(PIECE, self.blocks * DIGEST - start), start)
             for at in range(0, len(piece), DIGEST):
                 yield piece[at : at + DIGEST]
+
+    def token(self) -> str:
+        """A client token to begin a snapshot with: the same again until its id was heard, then another."""
+        record = _record(self.path)
+        if record is not None and record.token and not record.snapshot:
+            return record.token
+        token = secrets.token_hex(32)
+        with roomy(self.path):
+            _write(self.path, Record(snapshot="", blocks=self.blocks, token=token))
+        return token
 
     def belongs_to(self, snapshot: str) -> None:
         """Say whose blocks these are. Those of another snapshot are forgotten."""
@@ -84,26 +97,37 @@ def opened(path: Path, blocks: int) -> Iterator[BlockLog]:
         os.close(file)
 
 
+def forget(path: Path) -> None:
+    """The blocks in the log at path are nobody's: the next upload begins another snapshot and notes its own."""
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
 @contextmanager
 def finished(folder: Path, snapshot: str) -> Iterator[BlockLog | None]:
     """The whole log of a snapshot, None when there is none, or one that is not what it was when it was finished."""
-    for path in sorted(folder.glob("*.blocks")):
-        record = _record(path)
-        if record is not None and record.snapshot == snapshot and record.digests:
-            file = os.open(path, os.O_RDONLY)
-            try:
-                whole = os.fstat(file).st_size == record.blocks * DIGEST and _digest(file) == record.digests
-                yield BlockLog(path, record.blocks, file) if whole else None
-            finally:
-                os.close(file)
-            return
-    yield None
+    path = _finished(folder).get(snapshot)
+    if path is None:
+        yield None
+        return
+    file = os.open(path, os.O_RDONLY)
+    try:
+        yield BlockLog(path, os.fstat(file).st_size // DIGEST, file)
+    finally:
+        os.close(file)
 
 
 def snapshots(folder: Path) -> frozenset[str]:
-    """Those with a finished log here."""
-    records = (_record(path) for path in folder.glob("*.blocks"))
-    return frozenset(record.snapshot for record in records if record is not None and record.digests)
+    """Those with a whole log here."""
+    return frozenset(_finished(folder))
+
+
+def _finished(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.blocks")):
+        record = _record(path)
+        if record is not None and record.digests and _digest(path) == record.digests:
+            found[record.snapshot] = path
+    return found
 
 
 @contextmanager
@@ -121,12 +145,9 @@ def roomy(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _digest(file: int) -> str:
-    digest, at = hashlib.sha256(), 0
-    while piece := os.pread(file, PIECE, at):
-        digest.update(piece)
-        at += len(piece)
-    return digest.hexdigest()
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(file: int, path: Path) -> None:
