@@ -7,6 +7,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
+from trainshed_provision.commands.aws import common
 from trainshed_provision.publish.aws.client import Aws
 from trainshed_provision.testing.aws import StandIn, environment, stand_in
 from trainshed_provision.testing.aws.disks import noise, write_disk
@@ -37,10 +38,20 @@ def one_loader() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def shared(served: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Aws:
+    """Clients that do not sleep; making those of EC2 anew takes a tenth of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(served.url, home=tmp_path_factory.getbasetemp()).items():
+            patch.setenv(name, value)
+        return Aws(workers=4, attempts=1, retries="standard", pause=lambda seconds: None)
+
+
 @pytest.fixture
-def aws(cloud: StandIn) -> Aws:
-    """Clients that do not sleep."""
-    return Aws(workers=4, attempts=1, retries="standard", pause=lambda seconds: None)
+def aws(cloud: StandIn, shared: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """The clients of the test, and of the commands that it calls."""
+    monkeypatch.setattr(common, "clients", lambda: shared)
+    return shared
 
 
 @pytest.fixture
