@@ -94,7 +94,7 @@ def test_on_a_new_system_disk_by_uefi_data_and_configuration_are_still_there(
     assert "EFI" in appliance.inside("ls /sys/firmware/efi >/dev/null && echo EFI")
     compare(task, server, folder)
     assert "trainshed.keep.trash = 77" in appliance.inside("sudo trainshed config show")
-    assert appliance.inside(f"findmnt -no LABEL -T $(sudo readlink -f {conf})").strip() == "trainshed-data"
+    assert appliance.inside(f"sudo findmnt -no LABEL -T $(sudo readlink -f {conf})").strip() == "trainshed-data"
     after = own(appliance.inside(f"sudo sh -c '{OWN}'"))
     assert after["token"] == before["token"]  # of the data
     assert after["ssh_host_ed25519_key"] != before["ssh_host_ed25519_key"]  # of the system
