@@ -138,9 +138,9 @@ def test_a_machine_with_a_foreign_data_disk_does_not_serve_and_does_not_write(
         wait_until(lambda: "not touched" in machine.inside("cat /run/trainshed-data/problem"))
         assert machine.inside("systemctl is-active trainshed").strip() in ("inactive", "failed")
         assert not machine.healthy()
-        settings = machine.inside("cat /run/trainshed-settings/*")
-        assert "CLEARML__TRAINSHED__KEEP__LOGS='30'" in settings
-        assert "/etc/trainshed/trainshed.yml: 'colour' is no key" in settings
+        told = "cat /run/trainshed-settings/*"
+        wait_until(lambda: "CLEARML__TRAINSHED__KEEP__LOGS='30'" in machine.inside(told), seconds=60)
+        assert "/etc/trainshed/trainshed.yml: 'colour' is no key" in machine.inside(told)
     finally:
         machine.shed("stop")
         after = digest(disk)
