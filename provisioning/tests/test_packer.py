@@ -62,6 +62,13 @@ def test_an_inspection_has_every_variable_with_its_value(name: str) -> None:
     assert found["builds"] == ["docker.trainshed"]
 
 
+def test_a_build_says_what_it_made_once() -> None:
+    image, tag = output.artifacts(recorded("packer-1.6-build-docker.txt"))
+    assert image["build"] == tag["build"] == "docker.trainshed"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", image["id"])
+    assert tag["id"] == "trainshed:own-base"
+
+
 # what goes wrong
 
 

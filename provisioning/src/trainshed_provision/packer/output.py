@@ -47,7 +47,7 @@ def version(lines: Iterable[Line]) -> tuple[int, ...]:
 
 
 def artifacts(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """What a build made: its builder, the id that the builder gives it, and its files."""
+    """What a build made: its builder, the id that the builder gives it, and its files. A tag is told of for each post-processor."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
         if line.kind != "artifact" or len(line.data) < 2:
@@ -60,7 +60,7 @@ def artifacts(lines: Iterable[Line]) -> list[dict[str, Any]]:
             made["id"] = values[0]
         elif key == "file" and values:
             made["files"].append(values[-1])
-    return list(found.values())
+    return [made for index, made in enumerate(told := list(found.values())) if made not in told[:index]]
 
 
 def inspected(lines: Iterable[Line]) -> dict[str, Any]:
