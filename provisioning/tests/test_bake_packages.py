@@ -29,7 +29,7 @@ class Mirror:
         self.down = down
         self.fetched: list[Package] = []
 
-    def __call__(self, checkout: Path, home: Path) -> "Mirror":
+    def __call__(self, home: Path) -> "Mirror":
         return self
 
     def resolve(self, names: Iterable[str]) -> list[Package]:

@@ -31,14 +31,14 @@ def tree(tmp_path: Path) -> Path:
 
 def cleaned(tree: Path) -> set[str]:
     common = CHECKOUT / "images/common"
-    clean.clean(tree, residue=common / "residue.txt", sources=common / "debian.sources", release="{}\n")
+    clean.clean(tree, residue=common / "residue.txt", sources="deb", release="{}\n")
     return {str(path.relative_to(tree)) for path in tree.rglob("*") if not path.is_dir()}
 
 
 def test_cleaning_takes_identity_logs_and_caches_and_leaves_the_rest(tree: Path) -> None:
     assert cleaned(tree) == {
         *("etc/passwd", "usr/bin/sh", "etc/machine-id", "etc/hostname", "etc/resolv.conf", "etc/trainshed-release"),
-        *("etc/.updated", "var/.updated", "etc/apt/sources.list.d/debian.sources"),
+        *("etc/.updated", "var/.updated", "etc/apt/sources.list"),
     }
     assert (tree / "etc/machine-id").read_text() == ""
     assert (tree / "var/log/apt").is_dir()

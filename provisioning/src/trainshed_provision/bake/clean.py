@@ -10,15 +10,14 @@ FIXED = {"etc/machine-id": "", "etc/hostname": "localhost\n", "etc/.updated": ""
 RESOLVER = "../run/systemd/resolve/stub-resolv.conf"
 
 
-def clean(tree: Path, *, residue: Path, sources: Path, release: str) -> None:
+def clean(tree: Path, *, residue: Path, sources: str, release: str) -> None:
     """Remove the globs listed in `residue`; set apt's `sources`; write /etc/trainshed-release with `release`."""
     for line in residue.read_text().splitlines():
         if line and not line.startswith("#"):
             for path in tree.glob(line):
                 remove(path)
-    for name, content in {**FIXED, "etc/trainshed-release": release}.items():
+    for name, content in {**FIXED, "etc/apt/sources.list": sources, "etc/trainshed-release": release}.items():
         (tree / name).write_text(content)
-    shutil.copyfile(sources, tree / "etc/apt/sources.list.d/debian.sources")
     resolver = tree / "etc" / "resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to(RESOLVER)

@@ -1,8 +1,8 @@
 """The Debian packages of an image: a lock of exact versions and hashes, and the packages themselves, kept between bakes.
 
 The lock is resolved and its packages are fetched by the host's apt, with folders of its own, from the mirrors that the image
-has too (images/common/debian.sources). What is made from them later sees one repository with the locked packages and
-nothing else, so a bake whose packages are all kept needs no network and no mirror can change it.
+has too: those of the suite that mmdebstrap knows. What is made from them later sees one repository with the locked packages
+and nothing else, so a bake whose packages are all kept needs no network and no mirror can change it.
 """
 
 import hashlib
@@ -90,13 +90,13 @@ def locked(checkout: Path) -> list[Package]:
 class Apt:
     """The host's apt with folders of its own below `home`; its lists are fetched when they are first needed."""
 
-    def __init__(self, checkout: Path, home: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self._home = home
         self._updated = False
         self._options = {
             "Dir": home,
             "Dir::State::status": home / "status",
-            "Dir::Etc::SourceList": checkout / "images/common/debian.sources",
+            "Dir::Etc::SourceList": home / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::PreferencesParts": "/dev/null",
             "APT::Architecture": ARCHITECTURE,
@@ -140,14 +140,30 @@ class Apt:
             ):
                 (self._home / folder).mkdir(parents=True, exist_ok=True)
             (self._home / "status").touch()
+            mirrors(self._home)
             self._run("apt-get", "update", "--error-on=any")
         options = [word for name, value in self._options.items() for word in ("-o", f"{name}={value}")]
         return process.run([program, *options, *words], cwd=cwd).decode()
 
 
+def mirrors(folder: Path) -> str:
+    """apt's sources.list for the suite and its security updates, in a folder: what mmdebstrap takes when it is told of none."""
+    hook = f"--setup-hook=copy-out /etc/apt/sources.list {folder}"
+    argv = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=custom",
+        "--format=null",
+        "--skip=update,download,install,cleanup",
+        hook,
+    ]
+    process.run(["unshare", "--mount", "--propagation", "private", *argv, SUITE, "/dev/null"])
+    return (folder / "sources.list").read_text()
+
+
 def update_lock(checkout: Path, home: Path) -> list[Package]:
     """Resolve afresh and write the lock of the checkout."""
-    packages = Apt(checkout, home).resolve(asked(checkout, *TARGETS))
+    packages = Apt(home).resolve(asked(checkout, *TARGETS))
     (checkout / LOCK).write_text(render(packages))
     return packages
 
@@ -160,7 +176,7 @@ def committed(checkout: Path) -> str:
 
 def keep(bake: Bake, packages: list[Package]) -> None:
     """Have each of these in the kept set. Gone when one is not, and the mirrors do not have it any more."""
-    _complete(bake.kept, packages, Apt(bake.checkout, bake.work / "apt"))
+    _complete(bake.kept, packages, Apt(bake.work / "apt"))
 
 
 def provide(bake: Bake, *, tell: Callable[[str], None]) -> list[Package]:
@@ -169,7 +185,7 @@ def provide(bake: Bake, *, tell: Callable[[str], None]) -> list[Package]:
     When the mirrors have moved on and do not have one of those any more, a strict bake raises Gone; else all are resolved afresh,
     which is told, and the same ones are taken as long as the committed lock stays as it is.
     """
-    apt = Apt(bake.checkout, bake.work / "apt")
+    apt = Apt(bake.work / "apt")
     text = committed(bake.checkout)
     key = hashlib.sha256("\n".join([text, *asked(bake.checkout, *TARGETS)]).encode()).hexdigest()[:16]
     instead = bake.cache / f"packages-{key}.lock"

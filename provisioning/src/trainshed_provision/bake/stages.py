@@ -135,8 +135,8 @@ def _converge(bake: Bake, state: State) -> None:
 
 def _clean(bake: Bake, state: State) -> None:
     release = json.dumps({"version": bake.version, "commit": bake.commit, "commit_time": bake.epoch}) + "\n"
-    common = bake.checkout / "images" / "common"
-    clean.clean(bake.tree, residue=common / "residue.txt", sources=common / "debian.sources", release=release)
+    residue = bake.checkout / "images" / "common" / "residue.txt"
+    clean.clean(bake.tree, residue=residue, sources=packages.mirrors(bake.work), release=release)
     clean.clamp(bake.tree, bake.epoch)
 
 
