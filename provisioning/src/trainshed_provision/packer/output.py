@@ -60,7 +60,8 @@ def artifacts(lines: Iterable[Line]) -> list[dict[str, Any]]:
             made["id"] = values[0]
         elif key == "file" and values:
             made["files"].append(values[-1])
-    return [made for index, made in enumerate(told := list(found.values())) if made not in told[:index]]
+    told = list(found.values())
+    return [made for index, made in enumerate(told) if made not in told[:index]]
 
 
 def inspected(lines: Iterable[Line]) -> dict[str, Any]:
