@@ -98,6 +98,7 @@ class Apt:
             "Dir::State::status": home / "status",
             "Dir::Etc::SourceList": home / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::Etc::TrustedParts": "/usr/share/keyrings",  # with those of debian-archive-keyring, on Ubuntu too
             "Dir::Etc::PreferencesParts": "/dev/null",
             "APT::Architecture": ARCHITECTURE,
             "APT::Architectures": ARCHITECTURE,
