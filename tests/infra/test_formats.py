@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +27,6 @@ IMAGES = ROOT / "build" / "images"
 OVMF = Path("/usr/share/OVMF")
 GROWN = 8 * GIB
 CHECKS = {"qcow2": qcow2, "vmdk": vmdk, "ova": ova, "vhd": vhd, "gcp.tar.gz": gce}
-# What VMware tells a machine whose appliance asks for it on a CD, as it specifies: the values of the descriptor's properties.
-OVF_ENVIRONMENT = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<Environment xmlns="http://schemas.dmtf.org/ovf/environment/1" xmlns:oe="http://schemas.dmtf.org/ovf/environment/1">
-  <PlatformSection><Kind>VMware ESXi</Kind><Version>8.0.0</Version><Locale>en</Locale></PlatformSection>
-  <PropertySection>
-{rows}
-  </PropertySection>
-</Environment>
-"""
 # The variable and the kernel's answer to it.
 SECURE_BOOT = "od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-*; sudo cat /sys/kernel/security/lockdown"
 
@@ -49,7 +39,6 @@ class Hardware:
     system: str
     data: str
     network: str
-    seed: str = "virtio-blk-pci"
     code: str = ""
     variables: str = ""
 
@@ -72,7 +61,7 @@ class Hardware:
             *("-drive", f"if=none,id=data,file={folder.data(spec)},format=raw"),
             *("-drive", f"if=none,id=seed,file={folder / 'seed.iso'},format=raw,readonly=on"),
             *("-device", f"{self.system},drive=system,bootindex=0", "-device", f"{self.data},drive=data"),
-            *("-device", f"{self.seed},drive=seed"),
+            *("-device", "virtio-blk-pci,drive=seed"),
             *("-netdev", ",".join(["user,id=net", *forwards]), "-device", f"{self.network},netdev=net"),
             *("-device", "virtio-rng-pci", *flash),
         ]
@@ -84,7 +73,6 @@ VMWARE = Hardware(
     system="ide-hd,bus=ide.0,unit=0",
     data="ide-hd,bus=ide.0,unit=1",
     network="vmxnet3,romfile=",
-    seed="ide-cd,bus=ide.1",
     code="OVMF_CODE_4M.fd",
     variables="OVMF_VARS_4M.fd",
 )
@@ -115,25 +103,9 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def deployed(folder: Folder) -> None:
-    """Put a CD of VMware's in the place of the seed."""
-    assert set(ova.PROPERTIES) == {"hostname", "public-keys", "user-data"}
-    key = (folder / "id_ed25519.pub").read_text().strip()
-    values = {"hostname": "deployed", "public-keys": key, "user-data": ""}
-    rows = "\n".join(f'    <Property oe:key="{name}" oe:value="{value}"/>' for name, value in values.items())
-    content = folder / "cd"
-    content.mkdir()
-    (content / "ovf-env.xml").write_text(OVF_ENVIRONMENT.format(rows=rows))
-    process.run(
-        ["xorriso", "-as", "mkisofs", "-quiet", "-V", "OVF ENV", "-J", "-R", "-o", folder / "seed.iso", content]
-    )
-
-
 @contextmanager
-def booted(
-    state: Path, hardware: Hardware, *, disk: Path, form: str, tell: Callable[[Folder], None] = lambda folder: None
-) -> Iterator[Appliance]:
-    """A healthy machine of that hardware. tell: changes the seed before the machine starts."""
+def booted(state: Path, hardware: Hardware, *, disk: Path, form: str) -> Iterator[Appliance]:
+    """A healthy machine of that hardware."""
     machine = Appliance(name="format", state=state, ports=free_ports())
     ports = Ports(**{option[2:].partition("-")[0]: int(option.partition("=")[2]) for option in machine.ports})
     folder, spec = Folder(state, machine.name), VmSpec(name=machine.name, ports=ports, data_gib=1)
@@ -141,7 +113,6 @@ def booted(
     steps = plan.launch(spec, plan.Observed(free_bytes=100 * GIB))
     made = tuple(step for step in steps if step.do in wanted)
     apply(made, Job(spec=spec, folder=folder, engine=Local()), tell=lambda step: None)
-    tell(folder)
     try:
         process.run(hardware.argv(folder, spec, disk=disk, form=form), cwd=folder.path)
         boot.wait(spec, folder, timeout=BOOT_SECONDS, report=print)
@@ -174,10 +145,10 @@ def test_the_disk_of_the_appliance_boots_by_uefi_on_the_hardware_it_describes(
         disk = scratch / "disk.vmdk"
         with disk.open("wb") as file:
             shutil.copyfileobj(content, file)
-    with booted(scratch / "state", VMWARE, disk=disk, form="vmdk", tell=deployed) as machine:
+    with booted(scratch / "state", VMWARE, disk=disk, form="vmdk") as machine:
         assert broken_rules(machine) == []
         assert "vmxnet3" in machine.inside("basename $(readlink /sys/class/net/e*/device/driver)")
-        assert machine.inside("hostname; ls -d /sys/firmware/efi").split() == ["deployed", "/sys/firmware/efi"]
+        assert machine.inside("ls -d /sys/firmware/efi").strip() == "/sys/firmware/efi"
 
 
 def test_the_vhd_boots_by_bios_from_sata(files: dict[str, Path], scratch: Path) -> None:

@@ -55,15 +55,10 @@ DESCRIPTOR = """\
       <Info>What to know first</Info>
       <Annotation>Boots by BIOS, UEFI and UEFI with Secure Boot. The second disk holds the data: keep it.</Annotation>
     </AnnotationSection>
-    <ProductSection ovf:required="false">
-      <Info>What the machine is told at its first boot</Info>
-      <Product>Trainshed</Product>
-{properties}
-    </ProductSection>
     <OperatingSystemSection ovf:id="{system}" vmw:osType="debian10_64Guest">
       <Info>Debian, 64 bit</Info>
     </OperatingSystemSection>
-    <VirtualHardwareSection ovf:transport="iso">
+    <VirtualHardwareSection>
       <Info>The least hardware it runs well on</Info>
       <System>
         <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>
@@ -77,17 +72,6 @@ DESCRIPTOR = """\
   </VirtualSystem>
 </Envelope>
 """
-# Read by cloud-init (its data source OVF) from the disk that VMware puts into the CD drive.
-PROPERTIES = {
-    "hostname": ("trainshed", "Host name"),
-    "public-keys": ("", "SSH public key of the login admin, which has no password"),
-    "user-data": ("", "User data for cloud-init, in Base64"),
-}
-PROPERTY = """\
-      <Property ovf:key="{key}" ovf:type="string" ovf:userConfigurable="true" ovf:value="{value}">
-        <Label>{label}</Label>
-      </Property>"""
-CD_DRIVE = 15
 # Fields of an item are in the order of the alphabet, as the schema wants them.
 ITEMS: tuple[dict[str, str | int], ...] = (
     {
@@ -114,13 +98,6 @@ ITEMS: tuple[dict[str, str | int], ...] = (
         "ResourceType": 5,
     },
     {
-        "Address": 1,
-        "Description": "IDE controller",
-        "ElementName": "IDE 1",
-        "InstanceID": 7,
-        "ResourceType": 5,
-    },
-    {
         "AddressOnParent": 0,
         "ElementName": "System disk",
         "HostResource": "ovf:/disk/system",
@@ -135,15 +112,6 @@ ITEMS: tuple[dict[str, str | int], ...] = (
         "InstanceID": 5,
         "Parent": 3,
         "ResourceType": 17,
-    },
-    {
-        "AddressOnParent": 0,
-        "AutomaticAllocation": "false",
-        "ElementName": "CD drive",
-        "InstanceID": 8,
-        "Parent": 7,
-        "ResourceSubType": "vmware.cdrom.remotepassthrough",
-        "ResourceType": CD_DRIVE,
     },
     {
         "AddressOnParent": 7,
@@ -197,17 +165,13 @@ def describe(*, name: str, file: str, file_bytes: int, capacity: int) -> str:
         stream=STREAM,
         system=DEBIAN_64,
         machine=MACHINE,
-        properties="\n".join(
-            PROPERTY.format(key=key, value=value, label=label) for key, (value, label) in PROPERTIES.items()
-        ),
         items="\n".join(_item(fields) for fields in ITEMS),
     )
 
 
 def _item(fields: dict[str, str | int]) -> str:
     rows = "".join(f"        <rasd:{field}>{value}</rasd:{field}>\n" for field, value in fields.items())
-    optional = ' ovf:required="false"' if fields["ResourceType"] == CD_DRIVE else ""
-    return f"      <Item{optional}>\n{rows}      </Item>"
+    return f"      <Item>\n{rows}      </Item>"
 
 
 def _digest(file: BinaryIO, start: int, size: int) -> str:
