@@ -65,7 +65,7 @@ lock: ## pin versions and hashes again
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header -q server/pyproject.toml provisioning/pyproject.toml requirements-dev.in -o requirements.lock
 
-lock-images: ## pin the Debian packages of the images again (weekly, and after a change of a packages.txt)
+lock-images: ## pin the Debian packages of the images again: weekly, and after a change of a packages.txt (root)
 	$(BIN)/shed bake --update-lock
 
 packer: ## the newest free Packer into build/tools, which the templates for clouds need (Go 1.20; minutes at first)

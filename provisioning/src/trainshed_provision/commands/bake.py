@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--update-lock",
         action="store_true",
-        help=f"write the newest packages into {packages.LOCK} and stop; needs no root",
+        help=f"write the newest packages into {packages.LOCK} and stop",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the stages and stop")
     parser.add_argument(
@@ -74,7 +74,8 @@ def _is_baked(image: dict[str, Any], inputs: str, endings: tuple[str, ...], *, s
 
 
 def _update_lock(root: Path) -> int:
-    process.need("apt-get")
+    _need_root("finding Debian's mirrors", why="mmdebstrap makes a root file system to name them")
+    process.need("apt-get", "mmdebstrap")
     before = set(packages.parse(packages.committed(root)))
     with tempfile.TemporaryDirectory(prefix="shed-lock-") as home:
         after = packages.update_lock(root, Path(home))
@@ -119,14 +120,18 @@ def _bake(
     return made
 
 
-def preflight(build: Path) -> None:
-    """Raise for what would end a bake half-way: rights, programs, room."""
+def _need_root(what: str, *, why: str) -> None:
     if os.geteuid() != 0:
         raise ShedError(
-            "baking needs root: it makes a file system with other owners' files",
+            f"{what} needs root: {why}",
             hint=f"run: sudo {Path(sys.argv[0]).resolve()} {' '.join(sys.argv[1:])}",
             code=Exit.MISSING,
         )
+
+
+def preflight(build: Path) -> None:
+    """Raise for what would end a bake half-way: rights, programs, room."""
+    _need_root("baking", why="it makes a file system with other owners' files")
     process.need(*stages.PROGRAMS)
     build.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(build).free
