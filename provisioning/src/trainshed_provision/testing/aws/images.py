@@ -102,8 +102,34 @@ def copy_image(self: AmisResponse) -> ActionResult:
         setattr(image, name, getattr(source, name))
     image.description = ask("Description") or source.description
     image.mappings = [_copy_mapping(backend, home, m, _tags(ask, "snapshot")) for m in source.mappings]
+    for mapping in image.mappings if ask("Encrypted") else ():
+        mapping["Ebs"]["Encrypted"] = True
     tokens[token] = image.id
     return ActionResult({"ImageId": image.id})
+
+
+def create_image(self: AmisResponse) -> ActionResult:
+    self.error_on_dryrun()
+    ask, backend = self._get_param, self.ec2_backend
+    if any(image.name == ask("Name") for image in backend.amis.values()):
+        raise _error("InvalidAMIName.Duplicate", f"AMI name {ask('Name')} is already in use by an AMI of this account.")
+    instance: Any = backend.get_instance(ask("InstanceId"))
+    source: Any = backend.amis[instance.image_id]
+    image = _new(backend, ask("Name"), tags=_tags(ask, "image"))
+    for name in COPIED:
+        setattr(image, name, getattr(source, name))
+    image.description = ask("Description") or ""
+    disks = instance.block_device_mapping.items()
+    image.mappings = [_of_volume(backend, name, disk.volume_id, _tags(ask, "snapshot")) for name, disk in disks]
+    return ActionResult({"ImageId": image.id})
+
+
+def _of_volume(backend: Any, name: str, volume: str, tags: dict[str, str]) -> dict[str, Any]:
+    made = backend.create_snapshot(volume, "Created by CreateImage")
+    made.add_tags(tags)
+    adopt(backend.account_id, backend.region_name, made, source=None).status = "completed"
+    kind, encrypted = backend.volumes[volume].volume_type, backend.volumes[volume].encrypted
+    return {"DeviceName": name, "Ebs": {"SnapshotId": made.id, "VolumeType": kind, "Encrypted": bool(encrypted)}}
 
 
 def _copy_mapping(backend: Any, home: Any, mapping: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:
@@ -229,6 +255,7 @@ def disable_image_block_public_access(self: AmisResponse) -> ActionResult:
 OVERRIDES: tuple[tuple[type, Any], ...] = (
     (AmisResponse, register_image),
     (AmisResponse, copy_image),
+    (AmisResponse, create_image),
     (AmisResponse, describe_images),
     (AmisResponse, deregister_image),
     (AmiBackend, disable_image),
