@@ -92,7 +92,15 @@ def docker() -> Iterator[Docker]:
     finally:
         daemon.terminate()  # containers that still run are stopped with it
         daemon.wait(START_SECONDS)
+        _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unmount(folder: Path) -> None:
+    """What a daemon that did not end well left there, innermost first."""
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        if (place := line.split(" ")[1]).startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", place], check=False)
 
 
 def _await(ours: Docker, daemon: "subprocess.Popen[bytes]") -> None:
