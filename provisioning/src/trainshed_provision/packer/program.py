@@ -100,7 +100,13 @@ def _started(argv: Sequence[str | Path], env: Mapping[str, str], complaints: IO[
         text=True,
         errors="replace",
         start_new_session=True,
+        preexec_fn=_interruptible,
     )
+
+
+def _interruptible() -> None:
+    """What a shell starts in its background ignores SIGINT, which is how Packer is told to clean up."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ STARTS_WITHIN = 30.0  # seconds, on a busy machine
 
 
 def _run(argv: Sequence[str], environment: Mapping[str, str], part_bytes: int) -> None:
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell that started the tests in its background had it ignored
     os.environ.update(environment)
     tarball.PART_BYTES = part_bytes
     operations.POLL_SECONDS = publish.POLL_SECONDS = 0.0
