@@ -55,6 +55,8 @@ UNITS = "ssh.service enabled enabled\ntrainshed.service enabled enabled\n"
 CONFIG = "".join(f"trainshed.key{n} = 1\n" for n in range(11)) + 'trainshed.files.s3.bucket = ""\n'
 CLOCK = f"FallbackNTP={boot.CLOCKS}\nsystemd-timesyncd enabled\n"
 TREE = Answer(rc=1)  # of "does a system run here?"
+# Asked for TCP alone, it names no protocol.
+TCP = "LISTEN 0 4096 127.0.0.53%lo:53 0.0.0.0:*\nLISTEN 0 128 0.0.0.0:22 0.0.0.0:*\n"
 
 # check, answers that pass, answers that fail, what the failure names
 CASES: list[tuple[Callable[[Host], Finding], dict[str, str | Answer], dict[str, str | Answer], str]] = [
@@ -144,8 +146,8 @@ CASES: list[tuple[Callable[[Host], Finding], dict[str, str | Answer], dict[str, 
     (credentials.asks_for_no_cloud_key, {"config": CONFIG}, {}, "0 keys"),
     (credentials.secrets_stay_where_they_are, {}, {"cmdline": "/proc/7/cmdline\n"}, "/proc/7"),
     (credentials.secrets_stay_where_they_are, {}, {"test -s": Answer(rc=1)}, "none"),
-    (ssh.is_reachable, {"ss -Hltn": SS}, {"ss -Hltn": SS.replace("0.0.0.0:22", "10.0.0.1:22")}, "nobody"),
-    (ssh.is_reachable, {"ss -Hltn": SS}, {"ss -Hltn": SS, "nft": "ip saddr 10.9.0.0/16 drop"}, "with a rule"),
+    (ssh.is_reachable, {"ss -Hltn": TCP}, {"ss -Hltn": TCP.replace("0.0.0.0:22", "10.0.0.1:22")}, "nobody"),
+    (ssh.is_reachable, {"ss -Hltn": TCP}, {"ss -Hltn": TCP, "nft": "ip saddr 10.9.0.0/16 drop"}, "with a rule"),
     (boot.clock, {"timesyncd": CLOCK}, {"timesyncd": CLOCK.replace("169.254.169.123", "")}, "169.254.169.254"),
     (boot.packets_as_the_network_says, {}, {"mtu": "/etc/systemd/network/10-eth.network\n"}, "10-eth"),
     (boot.belongs_to_no_region, {}, {"central": "/etc/trainshed/place\n"}, "place"),

@@ -52,7 +52,7 @@ def no_old_trust(host: Host) -> Finding:
 
 def is_reachable(host: Host) -> Finding:
     """S06: sshd listens on port 22 of every address, and the firewall asks nobody where he comes from."""
-    rows = [line.split()[4] for line in host.run("ss -Hltn").stdout.splitlines()]
+    rows = [line.split()[3] for line in host.run("ss -Hltn").stdout.splitlines()]
     rules = host.run("/usr/sbin/nft list ruleset").stdout
     wide = {"0.0.0.0:22", "*:22", "[::]:22"} & set(rows)
     ok = bool(wide) and " saddr " not in rules
