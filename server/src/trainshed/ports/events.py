@@ -202,10 +202,10 @@ class Events(Protocol):
         """Remove these notes, but those that came in another version since. It needs no room on the disk."""
         ...
 
-    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
+    def stats(self, owner: str) -> list[SeriesStats]:
         """The figures of every series of the owner, by (metric, variant); a curve before the single value of that name.
 
-        Single values have iter == SINGLE_VALUE. first: only the so many series that were reported first.
+        Single values have iter == SINGLE_VALUE.
         """
         ...
 

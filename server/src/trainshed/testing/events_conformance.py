@@ -328,10 +328,11 @@ class EventsConformance:
     def test_the_figures_of_the_series_that_were_reported_first(self, events: Events) -> None:
         events.add([plot(1, "no series of figures"), scalar(1, 1.0, metric="z"), scalar(1, 1.0, metric="z")])
         events.add([scalar(SINGLE_VALUE, 1.0, metric="z")])
-        events.add([scalar(1, 1.0, metric="a"), scalar(2, 1.0, metric="z")])
-        assert [(one.metric, one.count) for one in events.stats(TASK, first=1)] == [("z", 3)]
-        assert events.stats(TASK, first=2) == events.stats(TASK)[1:]
-        assert events.stats(TASK, first=3) == events.stats(TASK)
+        events.add([scalar(1, 1.0, metric="a"), scalar(2, 1.0, metric="z")], [Note(TASK, False, "a", 2)])
+        first, two, three = (events.noted([TASK], first=count)[TASK].stats for count in (1, 2, 3))
+        assert [(one.metric, one.count) for one in first] == [("z", 3)]
+        assert two == events.stats(TASK)[1:]
+        assert three == events.stats(TASK)
 
     def test_notes_are_joined_by_owner(self, events: Events) -> None:
         first, second, of_model = Note(TASK, False, "b", 3), Note(TASK, False, "a", 7), Note(MODEL, True, "c", -1)
@@ -346,7 +347,7 @@ class EventsConformance:
         events.add([scalar(1, 1.0, metric="z"), scalar(2, 1.0, metric="z")], [note])
         events.add([scalar(1, 1.0, metric="a"), scalar(1, 1.0, task=OTHER)])
         noted = events.noted([OTHER, TASK, MODEL], first=1)
-        assert noted == {TASK: (events.notes()[0], events.stats(TASK, first=1))}
+        assert noted == {TASK: (events.notes()[0], events.stats(TASK)[1:])}
         assert [(stats.metric, stats.count) for stats in noted[TASK].stats] == [("z", 2)]
         assert events.noted([], first=1) == {}
 

@@ -79,9 +79,9 @@ class MemoryEvents:
                 if self._notes.get(note.owner) == note:
                     del self._notes[note.owner]
 
-    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
+    def stats(self, owner: str) -> list[SeriesStats]:
         with self._lock:
-            return self._stats(owner, first)
+            return self._stats(owner)
 
     def scalars(
         self,
@@ -196,7 +196,7 @@ class MemoryEvents:
     def close(self) -> None:
         pass
 
-    def _stats(self, owner: str, first: int | None) -> list[SeriesStats]:
+    def _stats(self, owner: str, first: int | None = None) -> list[SeriesStats]:
         stats = self._peek(owner).stats
         return [stats[name] for name in sorted(list(stats)[:first])]
 

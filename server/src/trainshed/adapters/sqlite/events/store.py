@@ -66,9 +66,9 @@ class SqliteEvents:
         with self.database.write(freeing=True, lasting=False) as connection:
             writing.strike_notes(connection, notes)
 
-    def stats(self, owner: str, *, first: int | None = None) -> list[SeriesStats]:
+    def stats(self, owner: str) -> list[SeriesStats]:
         with self.database.read() as connection:
-            return _stats(connection, owner, first)
+            return _stats(connection, owner)
 
     def scalars(
         self,
@@ -224,5 +224,5 @@ class SqliteEvents:
         return bool(pages)
 
 
-def _stats(connection: sqlite3.Connection, owner: str, first: int | None) -> list[SeriesStats]:
+def _stats(connection: sqlite3.Connection, owner: str, first: int | None = None) -> list[SeriesStats]:
     return [figures.from_row(row[0], row[1], row[2:]) for row in reading.figures(connection, owner, first)]
