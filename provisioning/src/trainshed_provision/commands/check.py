@@ -8,7 +8,6 @@ The rules and their ids are those that the bake asks of the offline tree. Exit c
 """
 
 import argparse
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import testinfra  # type: ignore[import-untyped]  # it ships no types
 
 from trainshed_provision import assertions, ssh
 from trainshed_provision.assertions import Result, outside
+from trainshed_provision.commands import rules
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.spec import VmSpec
 from trainshed_provision.targets import vm
@@ -45,14 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> Exit:
     """Print a line per rule."""
-    results = TARGETS[options.target](options)
-    failed = [result for result in results if not result.ok]
-    if options.json:
-        print(json.dumps([result.as_json() for result in results], indent=2))
-    else:
-        print("\n".join(result.line() for result in results))
-        print(f"{len(results) - len(failed)} of {len(results)} hold")
-    return Exit.UNHEALTHY if failed else Exit.OK
+    return rules.report(TARGETS[options.target](options), as_json=options.json)
 
 
 def _vm(options: argparse.Namespace) -> list[Result]:

@@ -5,8 +5,8 @@ when a rule does not hold.
 """
 
 import argparse
-import json
 
+from trainshed_provision.commands import rules
 from trainshed_provision.commands.aws import common
 from trainshed_provision.errors import Exit
 from trainshed_provision.publish.aws import gc, validate
@@ -33,11 +33,4 @@ def run(options: argparse.Namespace) -> Exit:
         lonely=everywhere(aws, seen, lambda region: gc.lonely(aws, region)),
         deprecated=not options.never_deprecated,
     )
-    results = validate.results(seen, expected)
-    failed = [result for result in results if not result.ok]
-    if options.json:
-        print(json.dumps([result.as_json() for result in results], indent=2))
-    else:
-        print("\n".join(result.line() for result in results))
-        print(f"{len(results) - len(failed)} of {len(results)} hold")
-    return Exit.UNHEALTHY if failed else Exit.OK
+    return rules.report(validate.results(seen, expected), as_json=options.json)

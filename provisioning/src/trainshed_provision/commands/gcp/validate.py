@@ -1,10 +1,9 @@
 """Ask the published images the rules of images that Google can answer. Exit code 9 when one does not hold."""
 
 import argparse
-import json
 
+from trainshed_provision.commands import rules
 from trainshed_provision.commands.gcp import options as common
-from trainshed_provision.errors import Exit
 from trainshed_provision.publish.gcp import images, share, validate
 
 
@@ -42,11 +41,4 @@ def run(options: argparse.Namespace) -> int:
             )
         )
     ]
-    failed = [result for result in results if not result.ok]
-    if options.json:
-        print(json.dumps([result.as_json() for result in results], indent=2))
-    else:
-        for result in results:
-            print(f"{result.file}: {result.line()}")
-        print(f"{len(results) - len(failed)} of {len(results)} hold")
-    return Exit.UNHEALTHY if failed else Exit.OK
+    return rules.report(results, as_json=options.json, line=lambda result: f"{result.file}: {result.line()}")

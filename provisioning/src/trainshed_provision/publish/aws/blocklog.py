@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.errors import Exit, ShedError
 
 DIGEST = 32
@@ -125,7 +126,7 @@ def _finished(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.blocks")):
         record = _record(path)
-        if record is not None and record.digests and _digest(path) == record.digests:
+        if record is not None and record.digests and file_digest(path) == record.digests:
             found[record.snapshot] = path
     return found
 
@@ -143,11 +144,6 @@ def roomy(path: Path) -> Iterator[None]:
             hint="free some; the upload goes on from there",
             code=Exit.NO_SPACE,
         ) from error
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(file: int, path: Path) -> None:

@@ -1,12 +1,12 @@
 """The baked image that a machine starts from: found, and checked before it is used."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from trainshed_provision import process
+from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.bake.manifest import LATEST
 from trainshed_provision.errors import Exit, ShedError
 
@@ -52,8 +52,7 @@ def verify(image: Image) -> None:
     """Raise ShedError(CORRUPT) unless the file is what its manifest says and qcow2's own tables hold."""
     if not image.path.is_file():
         raise _not_found(f"the manifest names {image.path}, which is not there")
-    with image.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_digest(image.path)
     if digest != image.sha256:
         raise _corrupt(f"{image.path} is corrupt: sha256 {digest[:16]}..., its manifest says {image.sha256[:16]}...")
     process.need("qemu-img")
