@@ -149,17 +149,15 @@ class Apt:
 
 def mirrors(folder: Path) -> str:
     """apt's sources.list for the suite and its security updates, in a folder: what mmdebstrap takes when it is told of none."""
-    hook = f"--setup-hook=copy-out /etc/apt/sources.list {folder}"
-    argv = [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=custom",
-        "--format=null",
-        "--skip=update,download,install,cleanup",
-        hook,
-    ]
-    process.run(["unshare", "--mount", "--propagation", "private", *argv, SUITE, "/dev/null"])
-    return (folder / "sources.list").read_text()
+    there = folder / "sources.list"
+    if not there.exists():  # the root is cleaned, and with its layer again
+        argv = [
+            *("unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet", "--variant=custom"),
+            *("--format=null", "--skip=update,download,install,cleanup"),
+            *(f"--setup-hook=copy-out /etc/apt/sources.list {folder}", SUITE, "/dev/null"),
+        ]
+        process.run(argv)
+    return there.read_text()
 
 
 def update_lock(checkout: Path, home: Path) -> list[Package]:
