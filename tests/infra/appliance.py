@@ -20,6 +20,7 @@ from trainshed_provision.targets.vm import qemu
 from trainshed_provision.targets.vm.folder import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "build" / "images"
 SHED_SECONDS = 900  # a bake from an empty cache takes 6 minutes
 BOOT_SECONDS = 300
 POLL_SECONDS = 2.0

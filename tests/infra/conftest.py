@@ -1,12 +1,16 @@
 """The appliance that the image tests share: baked once, launched once, removed with all it has at the end."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.infra.appliance import ROOT, SHED_SECONDS, Appliance, free_ports
+from tests.infra import docker as dockers
+from tests.infra.appliance import IMAGES, ROOT, SHED_SECONDS, Appliance, free_ports
+from tests.infra.docker import Docker, NoDockerError
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +19,22 @@ def baked() -> None:
     argv = [sys.executable, "-m", "trainshed_provision", "bake", "all"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SHED_SECONDS, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def manifest(baked: None) -> dict[str, Any]:
+    """What the newest image says of itself; its files are in IMAGES."""
+    return dict(json.loads((IMAGES / "latest.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[Docker]:
+    """A daemon, of this machine or of our own; without one these tests skip."""
+    try:
+        with dockers.docker() as found:
+            yield found
+    except NoDockerError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

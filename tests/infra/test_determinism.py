@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.infra import difference
-from tests.infra.appliance import ROOT, SHED_SECONDS
+from tests.infra.appliance import IMAGES, ROOT, SHED_SECONDS
 
 from trainshed_provision.bake import context, disk, manifest, stages
 from trainshed_provision.bake.digest import file_digest
@@ -21,8 +21,6 @@ from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.errors import Exit
 
 pytestmark = pytest.mark.image
-
-IMAGES = ROOT / "build" / "images"
 
 
 @dataclass(frozen=True, kw_only=True)

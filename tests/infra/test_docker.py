@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from tests import experiment
 from tests.infra import docker as dockers
-from tests.infra.appliance import ROOT
-from tests.infra.docker import Container, Docker, NoDockerError, container
+from tests.infra.appliance import IMAGES, ROOT
+from tests.infra.docker import Container, Docker, container
 
 from trainshed.testing.live import free_ports
 
 pytestmark = pytest.mark.image
 
-IMAGES = ROOT / "build" / "images"
 COMPOSE = ROOT / "images" / "docker"
 START_SECONDS = 2.0  # promised, from `docker run` to three listeners that answer
 SIZES = experiment.Sizes(points=500, series=2, lines=20, plots=1, images=1, artifact_mib=2, weights_mib=1)
@@ -31,18 +30,8 @@ HARDENED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-
 
 
 @pytest.fixture(scope="module")
-def docker() -> Iterator[Docker]:
-    try:
-        with dockers.docker() as found:
-            yield found
-    except NoDockerError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def archive(baked: None) -> Path:
+def archive(manifest: dict[str, Any]) -> Path:
     """The image as a file."""
-    manifest = json.loads((IMAGES / "latest.json").read_text())
     return IMAGES / str(manifest["files"]["oci.tar"]["file"])
 
 
@@ -73,9 +62,8 @@ def folder() -> Iterator[Path]:
 # The image
 
 
-def test_it_says_what_it_is(docker: Docker, image: str, archive: Path) -> None:
+def test_it_says_what_it_is(docker: Docker, image: str, archive: Path, manifest: dict[str, Any]) -> None:
     found = docker.inspect(image)
-    manifest = json.loads((IMAGES / "latest.json").read_text())
     labels = found["Config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == manifest["version"]
     assert labels["org.opencontainers.image.revision"] == manifest["commit"]
@@ -108,13 +96,12 @@ def test_skopeo_takes_it_either_way(archive: Path, tmp_path: Path, transport: st
 
 
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
-def test_podman_takes_it_by_the_same_name(archive: Path, folder: Path) -> None:
+def test_podman_takes_it_by_the_same_name(archive: Path, folder: Path, manifest: dict[str, Any]) -> None:
     podman = ["podman", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
     done = subprocess.run([*podman, "load", "--input", archive], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    version = json.loads((IMAGES / "latest.json").read_text())["version"]
     shown = subprocess.run(
-        [*podman, "image", "inspect", f"trainshed:{version}"], capture_output=True, check=True
+        [*podman, "image", "inspect", f"trainshed:{manifest['version']}"], capture_output=True, check=True
     ).stdout
     assert json.loads(shown)[0]["User"] == "808:808"
 

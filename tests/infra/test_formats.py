@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra.appliance import BOOT_SECONDS, ROOT, Appliance, free_ports
+from tests.infra.appliance import BOOT_SECONDS, IMAGES, Appliance, free_ports
 
 from trainshed_provision import plan, process
 from trainshed_provision.formats import gce, ova, qcow2, vhd, vmdk
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.image
 # Not a part of the gate before they have passed as a whole: docs/formats.md says what was tried.
 boots = pytest.mark.skipif(not os.environ.get("TRAINSHED_FORMATS"), reason="asked for by `make test-formats`")
 
-IMAGES = ROOT / "build" / "images"
 OVMF = Path("/usr/share/OVMF")
 GROWN = 8 * GIB
 CHECKS = {"qcow2": qcow2, "vmdk": vmdk, "ova": ova, "vhd": vhd, "gcp.tar.gz": gce}
@@ -93,9 +92,8 @@ CLOUD = Hardware(
 
 
 @pytest.fixture(scope="module")
-def files(baked: None) -> dict[str, Path]:
+def files(manifest: dict[str, Any]) -> dict[str, Path]:
     """The images by the ending of their names."""
-    manifest: dict[str, Any] = json.loads((IMAGES / "latest.json").read_text())
     return {ending: IMAGES / facts["file"] for ending, facts in manifest["files"].items()}
 
 

@@ -15,9 +15,8 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.infra import docker as dockers
 from tests.infra.appliance import ROOT
-from tests.infra.docker import Docker, NoDockerError, container
+from tests.infra.docker import Docker, container
 
 from trainshed.testing.live import free_ports
 from trainshed_provision.packer import prepare, program
@@ -47,15 +46,6 @@ def shed(*words: str, code: int = 0, environment: Mapping[str, str] = MappingPro
     assert done.returncode == code, f"{words}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}\n{said}"
     answer: dict[str, Any] = json.loads(done.stdout or "{}")
     return answer
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Docker]:
-    try:
-        with dockers.docker() as found:
-            yield found
-    except NoDockerError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra.appliance import ROOT
+from tests.infra.appliance import IMAGES
 
 from trainshed_provision.papers import changes
 from trainshed_provision.testing.sbom import cyclonedx_complaints, spdx_complaints
 
 pytestmark = pytest.mark.image
-
-IMAGES = ROOT / "build" / "images"
-
-
-@pytest.fixture(scope="module")
-def manifest(baked: None) -> dict[str, Any]:
-    return dict(json.loads((IMAGES / "latest.json").read_text()))
 
 
 @pytest.fixture

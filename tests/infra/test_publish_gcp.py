@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra.appliance import ROOT
+from tests.infra.appliance import IMAGES, ROOT
 
 from trainshed_provision.publish.gcp import tarball
 from trainshed_provision.publish.gcp.api import COMPUTE_VARIABLE, STORAGE_VARIABLE
@@ -25,7 +25,6 @@ from trainshed_provision.testing.loopback import Request
 
 pytestmark = pytest.mark.image
 
-IMAGES = ROOT / "build" / "images"
 MOST_MEMORY = 150 << 20  # bytes, of the whole program, for an archive of any size: eight workers hold 256 KiB each
 SECONDS = 300
 
@@ -61,14 +60,8 @@ class Program:
         return told
 
 
-@pytest.fixture(scope="module")
-def files(baked: None) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((IMAGES / "latest.json").read_text())
-    return manifest
-
-
-def test_the_baked_archive_arrives_whole_after_a_kill(files: dict[str, Any]) -> None:
-    file = files["files"]["gcp.tar.gz"]
+def test_the_baked_archive_arrives_whole_after_a_kill(manifest: dict[str, Any]) -> None:
+    file = manifest["files"]["gcp.tar.gz"]
     words = ["publish", "gcp", "--bucket", BUCKET, "--image", str(IMAGES / file["file"]), "--keep-archive", "--json"]
     parts = -(-file["bytes"] // tarball.PART_BYTES)
     with Google() as google:
@@ -82,11 +75,11 @@ def test_the_baked_archive_arrives_whole_after_a_kill(files: dict[str, Any]) -> 
         assert google.calls.count("storage.objects.insert") == parts - there
         assert memory[0] <= MOST_MEMORY
         [image] = google.compute.images.values()
-        assert (image["status"], image["labels"]["commit"]) == ("READY", files["commit"])
-        assert int(image["diskSizeGb"]) * GIB == files["files"]["raw"]["bytes"]
+        assert (image["status"], image["labels"]["commit"]) == ("READY", manifest["commit"])
+        assert int(image["diskSizeGb"]) * GIB == manifest["files"]["raw"]["bytes"]
         [stored] = google.storage.buckets[BUCKET].values()
     assert hashlib.sha256(stored.data).hexdigest() == file["sha256"] == told["sha256"]
-    assert unpacked(stored.data) == files["files"]["raw"]["sha256"]
+    assert unpacked(stored.data) == manifest["files"]["raw"]["sha256"]
 
 
 def _killed(program: Program, google: Google, *, after: int) -> int:
