@@ -4,23 +4,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from trainshed import health
-from trainshed.testing.live import LiveServer
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what the server does in the moment after its listeners answer."""
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+from trainshed.testing.live import LiveServer, wait_until
 
 
 @pytest.mark.parametrize(("scheme", "tls"), [("http", "false"), ("https", "true")])
@@ -38,7 +28,7 @@ def test_a_server_is_healthy_from_when_it_answers_until_it_stops(
     assert "not ready" in capsys.readouterr().out
     server.start()
     try:
-        eventually(ready.exists)
+        wait_until(ready.exists)
         assert health.main([str(ready)]) == 0, capsys.readouterr()
         said = capsys.readouterr().out
         assert all(f"{scheme}://127.0.0.1:{port}" in said for port in server.ports.values())
@@ -51,7 +41,7 @@ def test_a_file_that_cannot_be_written_is_told_of_and_the_server_runs(tmp_path: 
     server = LiveServer(tmp_path / "data", CLEARML__TRAINSHED__READY_FILE=str(tmp_path / "nowhere" / "ready"))
     server.start()
     try:
-        eventually(lambda: "ready_file" in server.log())
+        wait_until(lambda: "ready_file" in server.log())
     finally:
         assert server.stop() == 0
 

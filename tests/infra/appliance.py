@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -130,10 +129,7 @@ def own(text: str) -> dict[str, str]:
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = BOOT_SECONDS) -> None:
     """Ask until it holds; fail after so many seconds."""
-    late = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < late, f"still not so after {seconds} s"
-        time.sleep(POLL_SECONDS)
+    live.wait_until(holds, seconds=seconds, poll=POLL_SECONDS)
 
 
 def free_ports() -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """What the unmodified agent does with tasks that wait for it."""
 
 import re
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trainshed.testing.live import AGENT, LiveServer, finish
+from trainshed.testing.live import AGENT, LiveServer, finish, wait_until
 
 pytestmark = pytest.mark.sdk
 
@@ -74,7 +73,10 @@ def test_two_agents_never_run_one_task_twice(server: LiveServer, tmp_path: Path)
     with ExitStack() as agents:
         for worker in ("one", "two"):
             agents.enter_context(server.agent("shared", home=tmp_path / worker, worker=worker, flags=SERVICES))
-        wait_until(lambda: {"one", "two"} <= {worker["id"] for worker in server.call("workers.get_all")["workers"]})
+        wait_until(
+            lambda: {"one", "two"} <= {worker["id"] for worker in server.call("workers.get_all")["workers"]},
+            seconds=WAIT_SECONDS,
+        )
         tasks = [create(server, f"shared {i}", ONCE) for i in range(5)]
         for task in tasks:
             server.call("tasks.enqueue", task=task, queue=queue)
@@ -104,10 +106,10 @@ def test_a_running_task_is_aborted(server: LiveServer, tmp_path: Path) -> None:
     task = create(server, "for ever", FOREVER)
     server.call("tasks.enqueue", task=task, queue=queue)
     with server.agent("aborted", home=tmp_path, worker="aborter"):
-        wait_until(lambda: "it runs" in log(server, task))
+        wait_until(lambda: "it runs" in log(server, task), seconds=WAIT_SECONDS)
         server.call("tasks.stop", tasks=[task], task=task)
         (ended,) = wait_for(server, [task])
-        wait_until(lambda: "user aborted" in (tmp_path / "agent.log").read_text())
+        wait_until(lambda: "user aborted" in (tmp_path / "agent.log").read_text(), seconds=WAIT_SECONDS)
     assert ended["status"] == "stopped"
 
 
@@ -162,15 +164,8 @@ def wait_for(server: LiveServer, tasks: list[str]) -> list[Any]:
         found = {task["id"]: task for task in server.call("tasks.get_all", id=tasks)["tasks"]}
         return [found[task] for task in tasks]
 
-    wait_until(lambda: {task["status"] for task in read()} <= ENDED)
+    wait_until(lambda: {task["status"] for task in read()} <= ENDED, seconds=WAIT_SECONDS)
     return read()
-
-
-def wait_until(condition: Any) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def log(server: LiveServer, task: str) -> str:

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from trainshed.testing.live import LiveServer
+from trainshed.testing.live import LiveServer, wait_until
 
 PASSWORD = "correct horse"
 
@@ -34,7 +34,7 @@ def test_a_new_server_is_claimed(tmp_path: Path) -> None:
         offered = server.data / "secrets" / "claim"
         token = offered.read_text().strip()
         assert (offered.stat().st_mode & 0o777, token in server.log()) == (0o600, False)
-        assert str(offered) in server.log()
+        wait_until(lambda: str(offered) in server.log())
         status, cookie = send(f"{api}/accounts.redeem", {}, token=token, username="jane", password=PASSWORD)
         assert status == 200
         for address in (f"{api}/users.get_current_user", f"{web}/api/users.get_current_user"):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,14 @@ LISTENERS = ("web", "api", "files")
 DATABASES = ("documents.db", "events.db", "cache.db")
 AGENT = "an-agent"  # the id of the one worker
 _ANY_CERTIFICATE = ssl._create_unverified_context()  # for this machine's own questions
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = READY_SECONDS, poll: float = 0.01) -> None:
+    """Ask until it holds; fail after so many seconds."""
+    late = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < late, f"still not so after {seconds} s"
+        time.sleep(poll)
 
 
 class LiveServer:
@@ -57,7 +65,7 @@ class LiveServer:
         return self._process
 
     def start(self) -> None:
-        """Start it and wait until all three listeners answer."""
+        """Start it and wait until all three listeners answer. What it says of that comes in the moment after."""
         process = self.launch()
         end = time.monotonic() + READY_SECONDS
         for name in LISTENERS:
