@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.converge import in_root
 
+# Debian's own, whatever the builder's is: a command in /usr/local must be found.
+ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -30,7 +33,7 @@ class Tree:
     def run(self, command: str, *args: str) -> Answer:
         """As Testinfra's run: %s stands for a quoted argument."""
         line = command % tuple(shlex.quote(a) for a in args) if args else command
-        argv = in_root(self.bake, ["chroot", self.bake.tree, "sh", "-c", line])
+        argv = in_root(self.bake, ["chroot", self.bake.tree, "env", "-i", *ENVIRONMENT, "sh", "-c", line])
         # Not process.run: a rule may want a command to fail.
         done = subprocess.run([str(a) for a in argv], capture_output=True, check=False)  # noqa: S603 - an argv list
         return Answer(rc=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
