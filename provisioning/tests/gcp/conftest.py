@@ -1,18 +1,27 @@
 """What every test of publishing to Google starts from."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from trainshed_provision.commands.gcp import options as common
-from trainshed_provision.publish.gcp import tarball
-from trainshed_provision.publish.gcp.api import Client
+from trainshed_provision.publish.gcp import operations, tarball
 from trainshed_provision.testing.command import PART, Shed, pack, write_image
 from trainshed_provision.testing.google import Google
+
+
+class Clock:
+    """The time of Google's retries, which passes as they wait, and no faster."""
+
+    def __init__(self, waits: list[float]) -> None:
+        self.waits = waits
+
+    def monotonic(self) -> float:
+        return sum(self.waits)
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +44,7 @@ def shed(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(tarball, "PART_BYTES", PART)
 
-        def client(options: Any) -> Client:
-            return replace(Client.from_environment(options.project), sleep=shed.waits.append)
-
-        monkeypatch.setattr(common, "client", client)
+        monkeypatch.setattr(operations, "POLL_SECONDS", 0.0)
+        for module in ("retry_unary", "retry_base"):
+            monkeypatch.setattr(f"google.api_core.retry.{module}.time", Clock(shed.waits))
         yield shed

@@ -1,4 +1,4 @@
-"""The stand-in refuses what Google would, and is asked by Google's own client too; and our client works with another's emulator."""
+"""The stand-in refuses what Google would, and is asked by Google's other client too; and we work with another's emulator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import requests
 from gcp_storage_emulator.server import create_server
 
 from trainshed_provision.publish.gcp import tarball
-from trainshed_provision.publish.gcp.api import Client
+from trainshed_provision.publish.gcp.api import STORAGE_VARIABLE, Client
 from trainshed_provision.publish.gcp.bucket import MANAGED, Bucket
 from trainshed_provision.testing.command import NAME, PART, Shed
 from trainshed_provision.testing.google import BUCKET, PROJECT, Google
@@ -37,7 +37,7 @@ def google() -> Iterator[Google]:
         ({"guestOsFeatures": [{"type": "UEFI"}]}, "guestOsFeatures[0].type"),
         ({"guestOsFeatures": ["GVNIC"]}, "expected object"),
         ({"guestOsFeatures": {"type": "GVNIC"}}, "expected array"),
-        ({"diskSizeGb": 1}, "expected string"),
+        ({"diskSizeGb": 1.5}, "expected string"),
         ({"diskSizeGb": "one"}, "Must be a match of regex"),
         ({"status": "READY"}, "output only"),
         ({"deprecated": {"state": "DELETED"}}, "output only"),
@@ -101,8 +101,7 @@ def test_a_chunk_that_google_would_refuse(google: Google, span: str, status: int
     assert google.storage.buckets[BUCKET] == {}
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # that Python 3.11 will end one day
-def test_googles_own_client_finds_what_was_published(shed: Shed) -> None:
+def test_googles_other_client_finds_what_was_published(shed: Shed) -> None:
     from googleapiclient.discovery import build
     from httplib2 import Http  # type: ignore[import-untyped]  # it ships no types
 
@@ -123,7 +122,7 @@ def test_googles_own_client_finds_what_was_published(shed: Shed) -> None:
         assert int(stored["size"]) == shed.image.stat().st_size
 
 
-def test_an_emulator_that_is_not_ours_takes_the_same_uploads(tmp_path: Path) -> None:
+def test_an_emulator_that_is_not_ours_takes_the_same_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It knows no preconditions, else as strict as it can be: another's reading of the protocol."""
     path = tmp_path / "archive"
     path.write_bytes(bytes(range(256)) * 4000)
@@ -131,8 +130,9 @@ def test_an_emulator_that_is_not_ours_takes_the_same_uploads(tmp_path: Path) -> 
     server.start()
     try:
         endpoint = f"http://127.0.0.1:{server._api._httpd.server_port}"
+        monkeypatch.setenv(STORAGE_VARIABLE, endpoint)
         with requests.Session() as session:
-            bucket = Bucket(name=BUCKET, client=Client(project=PROJECT, session=session, storage=endpoint))
+            bucket = Bucket(name=BUCKET, client=Client.from_environment(PROJECT))
             measured = tarball.measure(path, each=PART)
             pieces = {f"parts/{piece.offset:09}": piece for piece in measured.parts}
             sent: list[int] = []

@@ -17,7 +17,8 @@ import googleapiclient
 
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 OUTPUT_ONLY = re.compile(r"^\W*output[ -]only", re.IGNORECASE)
-INTEGERS = {"int64": r"-?\d+", "uint64": r"\d+"}  # JSON has no room for them, so they travel as strings
+# JSON has no room for them, so they travel as strings; a number that fits is taken too, and Google's own clients send some.
+INTEGERS = {"int64": r"-?\d+", "uint64": r"\d+"}
 
 
 class Refused(Exception):
@@ -95,6 +96,8 @@ class Document:
     def _check(self, value: Any, schema: Mapping[str, Any], path: str, method: str) -> None:
         schema = self._schemas[schema["$ref"]] if "$ref" in schema else schema
         kind = schema.get("type", "object")
+        if schema.get("format") in INTEGERS and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
         expected: dict[str, Any] = {
             "object": dict,
             "array": list,

@@ -85,7 +85,9 @@ class Storage:
 
     def put(self, bucket: str, name: str, data: bytes, metadata: dict[str, str] | None = None) -> Object:
         """A new generation, whoever makes it."""
-        made = Object(name, data, next(self._generations), metadata or {}, self._now().isoformat())
+        made = Object(
+            name, data, next(self._generations), metadata or {}, self._now().isoformat().replace("+00:00", "Z")
+        )
         self.buckets[bucket][name] = made
         return made
 
@@ -112,9 +114,9 @@ class Storage:
         if wanted is not None and int(wanted) != (there.generation if there else 0):
             raise Refused(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 
-    def _find(self, bucket: str, name: str, generation: str | None = None) -> Object:
+    def _find(self, bucket: str, name: str, generation: object = None) -> Object:
         there = self.buckets[bucket].get(name)
-        if there is None or generation not in (None, str(there.generation)):
+        if there is None or (generation is not None and str(generation) != str(there.generation)):
             raise Refused(404, "notFound", f"No such object: {bucket}/{name}")
         return there
 
@@ -168,35 +170,34 @@ class Storage:
         """A PUT to a session: a chunk, or the question how much is there. Bytes that came before a line broke are kept."""
         if session.done is not None:
             return Answer(session.done)
-        asked = re.fullmatch(r"bytes \*/(\d+)", request.headers.get("content-range", ""))
-        if asked is None:
-            chunk = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", request.headers.get("content-range", ""))
-            if chunk is None:
-                raise Refused(400, "invalid", "Failed to parse Content-Range header.")
-            first, last, total = map(int, chunk.groups())
-            if first != len(session.data):
+        span = re.fullmatch(r"bytes (?:\*|(\d+)-(\d+))/(\*|\d+)", request.headers.get("content-range", ""))
+        if span is None:
+            raise Refused(400, "invalid", "Failed to parse Content-Range header.")
+        total = None if span[3] == "*" else int(span[3])
+        if span[1]:
+            first, last = int(span[1]), int(span[2])
+            if first > len(session.data):
                 raise Refused(
                     503, "backendError", f"the session has {len(session.data)} bytes, the chunk begins at {first}"
                 )
             if last + 1 != total and (last + 1 - first) % UNIT:
                 raise invalid("a chunk that is not the last has to be a multiple of 256 KiB")
-            self._take(session, request, last + 1 - first)
-        else:
-            total = int(asked[1])
-        if len(session.data) < total:
+            self._take(session, request, first, last + 1)
+        if total is None or len(session.data) < total:
             kept = {"range": f"bytes=0-{len(session.data) - 1}"} if session.data else {}
             return Answer(status=308, headers=kept)
         with lock:
             return self._finish(session)
 
-    def _take(self, session: Session, request: Request, length: int) -> None:
-        came = 0
+    def _take(self, session: Session, request: Request, first: int, end: int) -> None:
+        """A chunk from its first byte to its end; what the session has of it already is passed over."""
+        at = first
         try:
-            while came < length:
+            while at < end:
                 if not (piece := request.read(PIECE)):
                     raise Cut
-                session.data += piece
-                came += len(piece)
+                session.data += piece[max(0, len(session.data) - at) :]
+                at += len(piece)
         except (Cut, ConnectionError):
             del session.data[len(session.data) // UNIT * UNIT :]
             raise Cut from None

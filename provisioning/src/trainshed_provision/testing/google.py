@@ -76,9 +76,9 @@ class Google(Loopback):
             return (self.compute if compute else self.storage).handle(method, arguments, request)
 
     def _grant(self) -> Answer:
-        """What a service account gets for its signature."""
+        """What an account gets for its refresh token."""
         if self.token is None:
-            return Answer({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
+            return Answer({"error": "invalid_grant", "error_description": "Token has been expired or revoked."}, 400)
         return Answer({"access_token": self.token, "expires_in": 3600, "token_type": "Bearer"})
 
     def _receive(self, request: Request) -> Answer:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from trainshed_provision import cli
-from trainshed_provision.publish.gcp import operations, publish, tarball
+from trainshed_provision.publish.gcp import operations, tarball
 from trainshed_provision.testing.loopback import Loopback, Request
 
 STARTS_WITHIN = 30.0  # seconds, on a busy machine
@@ -20,7 +20,7 @@ def _run(argv: Sequence[str], environment: Mapping[str, str], part_bytes: int) -
     )  # a shell that started the tests in its background had it ignored
     os.environ.update(environment)
     tarball.PART_BYTES = part_bytes
-    operations.POLL_SECONDS = publish.POLL_SECONDS = 0.0
+    operations.POLL_SECONDS = 0.0
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os._exit(cli.main(list(argv)))
@@ -53,7 +53,8 @@ def kill_at(
     cloud.before(method, hold, skip=skip)
     # Forked by a process that has imported everything and has no threads: each victim starts in milliseconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "pytest"])  # each child looks at the script that runs here: pytest
+    # Each child looks at the script that runs here: pytest.
+    context.set_forkserver_preload([__name__, "pytest", "google.cloud.compute_v1", "google.cloud.storage"])
     process = context.Process(target=_run, args=(argv, environment, part_bytes))
     process.start()
     assert process.pid is not None

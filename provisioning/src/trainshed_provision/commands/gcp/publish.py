@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     common.follow(steps, dry_run=options.dry_run, carry_out=lambda: _done(work, steps))
     if key is not None and not options.dry_run:
         index.edit(options.index, change, key=key)
-    link = client.images(f"/{wanted.name}")
+    link = images.ADDRESS.format(client.project, wanted.name)
     outcome = {
         "image": wanted.name,
         "project": client.project,

@@ -6,25 +6,24 @@ the place of another.
 """
 
 import os
-import re
 import threading
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING
 
 from trainshed_provision.errors import Exit, ShedError
-from trainshed_provision.publish.gcp.api import AGAIN, WAITS, Broken, Client, Json, Refused, passes
+from trainshed_provision.publish.gcp.api import AGAIN, Client, Refused, told
 from trainshed_provision.publish.gcp.tarball import Piece
 
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
+
 WORKERS = 8
-SEND_BYTES = 256 << 10
+CHUNK_BYTES = 3 << 20  # what a worker holds and sends in one call; a line that breaks costs one
 MANAGED = {"managed-by": "trainshed"}  # on every object that is ours: nothing else is ever removed
 PARTS = ".parts/"
 SESSION_GONE = (404, 410)  # a resumable upload that Google has forgotten: it begins anew
@@ -32,32 +31,9 @@ SESSION_GONE = (404, 410)  # a resumable upload that Google has forgotten: it be
 Advance = Callable[[int], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """One object that is there. generation: which of its lives this is."""
-
-    name: str
-    size: int
-    crc32c: str
-    generation: str
-    created: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, resource: Json) -> "Stored":
-        """From Google's description."""
-        return cls(
-            name=resource["name"],
-            size=int(resource["size"]),
-            crc32c=resource["crc32c"],
-            generation=str(resource["generation"]),
-            created=datetime.fromisoformat(resource["timeCreated"]),
-            metadata=resource.get("metadata", {}),
-        )
-
-    def holds(self, piece: Piece) -> bool:
-        """Whether it has the very bytes."""
-        return (self.size, self.crc32c) == (piece.size, piece.crc32c)
+def holds(stored: "Blob", piece: Piece) -> bool:
+    """Whether it has the very bytes."""
+    return (stored.size, stored.crc32c) == (piece.size, piece.crc32c)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,63 +47,56 @@ class Bucket:
         """Where Compute Engine finds an object."""
         return f"https://storage.googleapis.com/{self.name}/{urllib.parse.quote(key)}"
 
-    def find(self, key: str) -> Stored | None:
+    @told()
+    def find(self, key: str) -> "Blob | None":
         """The object, or None; also when there is no such bucket, which `below` tells."""
-        try:
-            return Stored.of(self.client.call("GET", self._object(key)))
-        except Refused as refused:
-            if refused.status == 404:
-                return None
-            raise
+        return self.client.storage.bucket(self.name).get_blob(key, **self.client.patience)
 
-    def below(self, prefix: str) -> list[Stored]:
+    @told()
+    def below(self, prefix: str) -> list["Blob"]:
         """Every object whose name begins so."""
-        url = f"{self.client.storage}/storage/v1/b/{self.name}/o"
-        return [Stored.of(item) for item in self.client.pages(url, prefix=prefix)]
+        return list(self.client.storage.list_blobs(self.name, prefix=prefix, **self.client.patience))
 
-    def remove(self, stored: Stored) -> None:
+    def remove(self, stored: "Blob") -> None:
         """Delete that generation; gone already is as good."""
         try:
-            self.client.call("DELETE", self._object(stored.name), query={"ifGenerationMatch": stored.generation})
+            with told():
+                stored.delete(if_generation_match=stored.generation, **self.client.patience)
         except Refused as refused:
             if refused.status != 404:
                 raise
 
-    def compose(self, key: str, parts: list[Stored], whole: Piece) -> Stored:
+    def compose(self, key: str, parts: list["Blob"], whole: Piece) -> "Blob":
         """One object of many. Raises CORRUPT when it is not the archive, and leaves nothing then."""
-        sources = [{"name": p.name, "objectPreconditions": {"ifGenerationMatch": p.generation}} for p in parts]
-        destination = {"contentType": "application/gzip", "metadata": MANAGED}
+        stored, generations = self._new(key), [part.generation for part in parts]
         try:
-            answer = self.client.call(
-                "POST",
-                self._object(key) + "/compose",
-                body={"sourceObjects": sources, "destination": destination},
-                query={"ifGenerationMatch": "0"},
-            )
-            stored = Stored.of(answer)
+            with told():
+                stored.compose(
+                    parts, if_generation_match=0, if_source_generation_match=generations, **self.client.patience
+                )
         except Refused as refused:
             if refused.status not in (404, 412):
                 raise
             if self.find(key) is None:
                 raise self._changed(key) from refused
             stored = self.made_by_another(key, whole)
-        if not stored.holds(whole):
+        if not holds(stored, whole):
             self.remove(stored)
             raise self._changed(key)
         return stored
 
     def upload(
         self, path: Path, pieces: Mapping[str, Piece], *, advance: Advance, workers: int = WORKERS
-    ) -> list[Stored]:
+    ) -> list["Blob"]:
         """Send pieces of a file, by object name, side by side; return what is stored, in the same order.
 
         advance is told of bytes as they go out, and of a negative number when some have to go out again.
         """
         stop, failed = threading.Event(), list[BaseException]()
 
-        def one(key: str) -> Stored:
+        def one(key: str) -> "Blob":
             try:
-                return _Upload(self, path, key, pieces[key], advance=advance, stop=stop).run()
+                return self._send(path, key, pieces[key], advance=advance, stop=stop)
             except BaseException as error:
                 failed.append(error)
                 stop.set()
@@ -142,6 +111,46 @@ class Bucket:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
 
+    def _send(self, path: Path, key: str, piece: Piece, *, advance: Advance, stop: threading.Event) -> "Blob":
+        """One piece by a resumable session: when the line breaks, the chunk that was on it is sent again."""
+        with path.open("rb") as file:
+            body = _Body(file=file.fileno(), piece=piece, advance=advance, stop=stop)
+            try:
+                try:
+                    stored = self._try(key, body)
+                except Refused as refused:
+                    if refused.status not in SESSION_GONE or not body.sent:
+                        raise
+                    body.rewind()
+                    stored = self._try(key, body)
+            except Refused as refused:
+                if refused.status == HTTPStatus.PRECONDITION_FAILED:
+                    return self.made_by_another(key, piece)
+                if refused.status == HTTPStatus.BAD_REQUEST and body.sent:  # not the bytes that were measured
+                    raise ShedError(
+                        f"{path} changed while it was sent: {refused.message}", hint=AGAIN, code=Exit.CORRUPT
+                    ) from refused
+                raise
+        refuse_other(self.name, stored, piece)
+        return stored
+
+    def _try(self, key: str, body: "_Body") -> "Blob":
+        new = self._new(key)
+        # Google compares them before it keeps anything. The client's own checksum would be of what was read a second time, and
+        # it deletes what differs without a precondition.
+        new.crc32c, new.md5_hash = body.piece.crc32c, body.piece.md5
+        try:
+            with told():
+                new.upload_from_file(body, if_generation_match=0, checksum=None, **self.client.patience)
+        except ValueError as error:  # Google kept less of a chunk than it was sent, and its client does not go back
+            raise Refused(str(error), status=HTTPStatus.GONE) from error
+        return new
+
+    def _new(self, key: str) -> "Blob":
+        new = self.client.storage.bucket(self.name).blob(key, chunk_size=CHUNK_BYTES)
+        new.content_type, new.metadata = "application/gzip", MANAGED
+        return new
+
     def _changed(self, key: str) -> ShedError:
         where = f"gs://{self.name}/{key}"
         return ShedError(
@@ -150,21 +159,18 @@ class Bucket:
             code=Exit.CORRUPT,
         )
 
-    def _object(self, key: str) -> str:
-        return f"{self.client.storage}/storage/v1/b/{self.name}/o/{urllib.parse.quote(key, safe='')}"
-
-    def made_by_another(self, key: str, piece: Piece) -> Stored:
+    def made_by_another(self, key: str, piece: Piece) -> "Blob":
         """Our precondition failed: another publisher was first, or an answer of ours was lost. Fine, if the bytes are ours."""
         stored = self.find(key)
         if stored is None:
-            raise Broken(f"gs://{self.name}/{key} came and went while it was written")
+            raise ShedError(f"gs://{self.name}/{key} came and went while it was written", hint=AGAIN)
         refuse_other(self.name, stored, piece)
         return stored
 
 
-def refuse_other(bucket: str, stored: Stored, piece: Piece) -> None:
+def refuse_other(bucket: str, stored: "Blob", piece: Piece) -> None:
     """Raise CONFLICT unless the object has the piece's bytes."""
-    if not stored.holds(piece):
+    if not holds(stored, piece):
         where = f"gs://{bucket}/{stored.name}"
         raise ShedError(
             f"{where} is there and holds something else ({stored.size} bytes, crc32c {stored.crc32c})",
@@ -179,116 +185,25 @@ class _Stopped(Exception):
 
 @dataclass(kw_only=True)
 class _Body:
-    """A piece of a file as the body of a request, from `start` on: read as it is sent, so memory stays flat."""
+    """A piece of a file as Google's client reads one: a chunk at a time, so memory stays flat. sent: bytes that it has read."""
 
     file: int
     piece: Piece
-    start: int
     advance: Advance
     stop: threading.Event
     sent: int = 0
 
-    def __len__(self) -> int:
-        return self.piece.size - self.start
+    def tell(self) -> int:
+        return self.sent
 
-    def __iter__(self) -> Iterator[bytes]:
-        self.advance(-self.sent)  # a second time through: a credential was renewed in between
+    def read(self, most: int) -> bytes:
+        if self.stop.is_set():
+            raise _Stopped
+        data = os.pread(self.file, min(most, self.piece.size - self.sent), self.piece.offset + self.sent)
+        self.sent += len(data)
+        self.advance(len(data))
+        return data
+
+    def rewind(self) -> None:
+        self.advance(-self.sent)
         self.sent = 0
-        while self.sent < len(self):
-            if self.stop.is_set():
-                raise _Stopped
-            at = self.piece.offset + self.start + self.sent
-            data = os.pread(self.file, min(SEND_BYTES, len(self) - self.sent), at)
-            if not data:
-                raise ShedError("the archive became shorter while it was sent", code=Exit.CORRUPT)
-            yield data
-            self.sent += len(data)
-            self.advance(len(data))
-
-
-class _Upload:
-    """One piece by a resumable session: when the line breaks, Google says how much it has, and the rest is sent."""
-
-    def __init__(
-        self, bucket: Bucket, path: Path, key: str, piece: Piece, *, advance: Advance, stop: threading.Event
-    ) -> None:
-        self._bucket, self._client = bucket, bucket.client
-        self._path, self._key, self._piece = path, key, piece
-        self._tell, self._stop, self._told = advance, stop, 0
-
-    def run(self) -> Stored:
-        """Send it all, and return what is stored."""
-        try:
-            try:
-                stored = self._send(self._session())
-            except Refused as refused:
-                if refused.status not in SESSION_GONE:
-                    raise
-                self._advance(-self._told)
-                stored = self._send(self._session())
-        except Refused as refused:
-            if refused.status == HTTPStatus.PRECONDITION_FAILED:
-                return self._bucket.made_by_another(self._key, self._piece)
-            if (
-                refused.status == HTTPStatus.BAD_REQUEST and self._told
-            ):  # not the bytes whose checksums began the session
-                raise ShedError(
-                    f"{self._path} changed while it was sent: {refused.message}", hint=AGAIN, code=Exit.CORRUPT
-                ) from refused
-            raise
-        refuse_other(
-            self._bucket.name, stored, self._piece
-        )  # Google compared the checksums too, before it kept anything
-        return stored
-
-    def _advance(self, count: int) -> None:
-        self._told += count
-        self._tell(count)
-
-    def _session(self) -> str:
-        answer = self._client.send(
-            "POST",
-            f"{self._client.storage}/upload/storage/v1/b/{self._bucket.name}/o",
-            params={"uploadType": "resumable", "ifGenerationMatch": "0"},
-            json={
-                "name": self._key,
-                "contentType": "application/gzip",
-                "crc32c": self._piece.crc32c,
-                "md5Hash": self._piece.md5,
-                "metadata": MANAGED,
-            },
-        )
-        return str(answer.headers["Location"])
-
-    def _send(self, session: str) -> Stored:
-        kept = tries = 0
-        with self._path.open("rb") as file:
-            while True:
-                body = _Body(file=file.fileno(), piece=self._piece, start=kept, advance=self._advance, stop=self._stop)
-                try:
-                    return Stored.of(self._put(session, f"{kept}-{self._piece.size - 1}", data=body, waits=()).json())
-                except (Broken, Refused) as problem:
-                    if not passes(problem):
-                        raise
-                before = kept
-                kept, stored = self._ask(session)
-                self._advance(kept - before - body.sent)
-                if stored is not None:
-                    return stored
-                tries = 0 if kept > before else tries + 1
-                if tries > len(WAITS):
-                    raise Broken(f"the line to Google breaks whenever gs://{self._bucket.name}/{self._key} is sent")
-                if tries:
-                    self._client.sleep(WAITS[tries - 1])
-
-    def _ask(self, session: str) -> tuple[int, Stored | None]:
-        """How many bytes Google has, and the object if that is all."""
-        answer = self._put(session, "*")
-        if answer.status_code != HTTPStatus.PERMANENT_REDIRECT:
-            return self._piece.size, Stored.of(answer.json())
-        kept = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("Range", ""))
-        return (int(kept[1]) + 1 if kept else 0), None
-
-    def _put(self, session: str, span: str, **arguments: Any) -> requests.Response:
-        span = f"bytes {span}/{self._piece.size}"
-        return self._client.send("PUT", session, headers={"Content-Range": span}, **arguments)

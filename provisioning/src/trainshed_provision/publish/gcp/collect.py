@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from trainshed_provision.publish.gcp.bucket import MANAGED, Stored
+from trainshed_provision.publish.gcp.bucket import MANAGED
 from trainshed_provision.publish.gcp.images import Image
 from trainshed_provision.publish.gcp.steps import Step
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
 
 HALF_MADE = timedelta(days=1)  # no publication lasts as long: what is older, none goes on with by itself
 
 
-def plan(ours: Iterable[Image], objects: Iterable[Stored], *, grace: timedelta, now: datetime) -> tuple[Step, ...]:
+def plan(ours: Iterable[Image], objects: "Iterable[Blob]", *, grace: timedelta, now: datetime) -> tuple[Step, ...]:
     """Steps that remove them. Touches only what has our label. grace: how long after its date a deleted image stays."""
     made = [
         Step(do="delete", on=image.name, text=f"{image.name}: delete ({why})")
@@ -20,7 +24,7 @@ def plan(ours: Iterable[Image], objects: Iterable[Stored], *, grace: timedelta, 
     made += [
         Step(do="remove", on=stored.name, text=f"{stored.name}: remove (left over)", stored=stored)
         for stored in objects
-        if stored.metadata.items() >= MANAGED.items() and now - stored.created >= max(grace, HALF_MADE)
+        if (stored.metadata or {}).items() >= MANAGED.items() and now - stored.time_created >= max(grace, HALF_MADE)
     ]
     return tuple(made)
 

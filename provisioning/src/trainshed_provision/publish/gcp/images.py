@@ -4,11 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainshed_provision.errors import Exit, ShedError
-from trainshed_provision.publish.gcp.api import Client, Json, Refused
+from trainshed_provision.publish.gcp.api import Client, Refused, told
 from trainshed_provision.publish.source import Source
+
+if TYPE_CHECKING:
+    from google.cloud import compute_v1
 
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LOCATION = re.compile(r"us|eu|asia|[a-z]+-[a-z]+[0-9]+")
@@ -19,6 +22,8 @@ MANAGED, CONTENT, REVOKED = "managed-by", "content", "revoked"  # labels
 OURS = "trainshed"
 LABEL_LETTERS = 63  # a label holds one letter less than a sha256 has
 CANDIDATE = "-candidate"  # after a family's name: where an image is until it is promoted
+
+ADDRESS = "https://www.googleapis.com/compute/v1/projects/{}/global/images/{}"  # of a project's image
 
 State = Literal["ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"]
 
@@ -45,26 +50,26 @@ class Image:
     deleted: datetime | None = None
 
     @classmethod
-    def of(cls, resource: Json) -> "Image":
+    def of(cls, image: "compute_v1.Image") -> "Image":
         """From Google's description."""
-        status = resource.get("deprecated", {})
+        status = image.deprecated
         return cls(
-            name=resource["name"],
-            family=resource.get("family", ""),
-            status=resource["status"],
-            state=status.get("state", "ACTIVE"),
-            created=datetime.fromisoformat(resource["creationTimestamp"]),
-            link=resource["selfLink"],
-            fingerprint=resource.get("labelFingerprint", ""),
-            description=resource.get("description", ""),
-            architecture=resource.get("architecture", ""),
-            archive_bytes=int(resource.get("archiveSizeBytes", 0)),
-            labels=resource.get("labels", {}),
-            features=frozenset(feature["type"] for feature in resource.get("guestOsFeatures", [])),
-            locations=tuple(resource.get("storageLocations", [])),
-            replacement=status.get("replacement", ""),
-            obsolete=_time(status.get("obsolete")),
-            deleted=_time(status.get("deleted")),
+            name=image.name,
+            family=image.family,
+            status=image.status,
+            state=status.state or "ACTIVE",  # type: ignore[arg-type]  # a str that is one of them
+            created=datetime.fromisoformat(image.creation_timestamp),
+            link=image.self_link,
+            fingerprint=image.label_fingerprint,
+            description=image.description,
+            architecture=image.architecture,
+            archive_bytes=image.archive_size_bytes,
+            labels=dict(image.labels),
+            features=frozenset(feature.type_ for feature in image.guest_os_features),
+            locations=tuple(image.storage_locations),
+            replacement=status.replacement,
+            obsolete=_time(status.obsolete),
+            deleted=_time(status.deleted),
         )
 
     @property
@@ -113,8 +118,8 @@ def check_location(location: str) -> None:
         )
 
 
-def request(source: Source, *, name: str, family: str, location: str, archive: str) -> Json:
-    """The body of images.insert. archive: its address in Cloud Storage."""
+def request(source: Source, *, name: str, family: str, location: str, archive: str) -> dict[str, Any]:
+    """The image for images.insert. archive: its address in Cloud Storage."""
     if source.architecture not in ARCHITECTURES:
         raise ShedError(f"Google has no machines for the architecture '{source.architecture}'", code=Exit.USAGE)
     return {
@@ -122,7 +127,7 @@ def request(source: Source, *, name: str, family: str, location: str, archive: s
         "family": family + CANDIDATE,
         "description": f"Trainshed {source.version}, commit {source.commit}, tree {source.tree}, archive {source.sha256}",
         "architecture": ARCHITECTURES[source.architecture],
-        "guestOsFeatures": [{"type": feature} for feature in FEATURES],
+        "guest_os_features": [{"type_": feature} for feature in FEATURES],
         "labels": {
             MANAGED: OURS,
             "version": _word(source.version),
@@ -130,15 +135,15 @@ def request(source: Source, *, name: str, family: str, location: str, archive: s
             "tree": source.tree[:LABEL_LETTERS],
             CONTENT: content_of(source),
         },
-        "storageLocations": [location],
-        "rawDisk": {"source": archive, "containerType": "TAR"},
+        "storage_locations": [location],
+        "raw_disk": {"source": archive, "container_type": "TAR"},
     }
 
 
 def find(client: Client, name: str) -> Image | None:
     """The image, or None."""
     try:
-        return Image.of(client.call("GET", client.images(f"/{name}")))
+        return Image.of(client.call(client.images.get, image=name))
     except Refused as refused:
         if refused.status == 404 and name in refused.message:
             return None
@@ -162,16 +167,17 @@ def need(client: Client, name: str) -> Image:
     return image
 
 
+@told()
 def ours(client: Client) -> list[Image]:
     """Every image that this program made, the oldest first."""
-    found = [Image.of(item) for item in client.pages(client.images(), filter=f"labels.{MANAGED}={OURS}")]
+    found = [Image.of(image) for image in client.call(client.images.list, filter=f"labels.{MANAGED}={OURS}")]
     return sorted(found, key=lambda image: image.created)
 
 
 def resolved(client: Client, family: str) -> str | None:
     """The name of the image that somebody gets who asks for the family."""
     try:
-        return Image.of(client.call("GET", client.images(f"/family/{family}"))).name
+        return Image.of(client.call(client.images.get_from_family, family=family)).name
     except Refused as refused:
         if refused.status == 404 and family in refused.message:
             return None
@@ -183,5 +189,5 @@ def _word(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _time(text: str | None) -> datetime | None:
+def _time(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -4,22 +4,24 @@ A publication that was cut at any moment goes on by being started again: parts t
 that Google still makes is waited for, one that failed is removed and made anew.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.publish.gcp import costs, images, operations
 from trainshed_provision.publish.gcp.api import AGAIN, Client, Refused
-from trainshed_provision.publish.gcp.bucket import PARTS, Bucket, Stored, refuse_other
+from trainshed_provision.publish.gcp.bucket import PARTS, Bucket, refuse_other
 from trainshed_provision.publish.gcp.images import Image
 from trainshed_provision.publish.gcp.tarball import Measured, Piece
 from trainshed_provision.publish.progress import Progress
 from trainshed_provision.publish.source import Source
 
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
+
 TEMPORARY, KEPT = "trainshed/temporary/", "trainshed/kept/"  # `shed gc gcp` looks at the first only
-POLL_SECONDS = 5.0
-PATIENCE = 360  # polls: half an hour
 
 Tell = Callable[[str], None]
 Do = Literal["remove image", "upload", "compose", "remove parts", "insert", "wait", "remove archive"]
@@ -64,8 +66,8 @@ class Observed:
     """What is there now: the image of that name, the archive, and parts by name."""
 
     image: Image | None = None
-    archive: Stored | None = None
-    parts: dict[str, Stored] = field(default_factory=dict)
+    archive: "Blob | None" = None
+    parts: dict[str, "Blob"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +201,7 @@ class Publication:
 
     def _insert(self) -> None:
         wanted = self._wanted
-        body = images.request(
+        image = images.request(
             wanted.source,
             name=wanted.name,
             family=wanted.family,
@@ -207,7 +209,7 @@ class Publication:
             archive=self._bucket.url(wanted.key),
         )
         try:
-            operation = self._client.changing("POST", self._client.images(), body=body)
+            operation = self._client.change(self._client.images.insert_unary, image_resource=image)
         except Refused as refused:
             # Another publisher was first, and has perhaps removed the archive already: fine, if it is the same one.
             if refused.status not in (404, 409) or images.find(self._client, wanted.name) is None:
@@ -222,7 +224,7 @@ class Publication:
         self._refuse_swapped()
 
     def _wait(self) -> None:
-        for _ in range(PATIENCE):
+        for _ in range(operations.PATIENCE):
             image = images.find(self._client, self._wanted.name)
             if image is None or image.status == "FAILED":
                 self._remove_failed()
@@ -230,7 +232,7 @@ class Publication:
             refuse_other_image(self._wanted, image)
             if image.status == "READY":
                 return
-            self._client.sleep(POLL_SECONDS)
+            time.sleep(operations.POLL_SECONDS)
         raise ShedError(f"Google still makes the image {self._wanted.name}", hint=AGAIN)
 
     def _refuse_swapped(self) -> None:
@@ -259,4 +261,5 @@ class Publication:
             self._remove_image()
 
     def _remove_image(self) -> None:
-        operations.wait(self._client, self._client.changing("DELETE", self._client.images(f"/{self._wanted.name}")))
+        delete = self._client.change(self._client.images.delete_unary, image=self._wanted.name)
+        operations.wait(self._client, delete)

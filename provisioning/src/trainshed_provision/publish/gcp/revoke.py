@@ -27,7 +27,7 @@ def plan(
         text = f"{WITHDRAWN} {now:%Y-%m-%d}: {reason}. {bad.description}"[:DESCRIPTION_LETTERS]
         made += (Step(do="patch", on=bad.name, text=f"{bad.name}: {text}", body={"description": text}),)
     if not bad.revoked:  # the label last: what has it is withdrawn whole
-        body = {"labels": {**bad.labels, REVOKED: f"{now:%Y-%m-%d}"}, "labelFingerprint": bad.fingerprint}
+        body = {"labels": {**bad.labels, REVOKED: f"{now:%Y-%m-%d}"}, "label_fingerprint": bad.fingerprint}
         made += (Step(do="label", on=bad.name, text=f"{bad.name}: labelled {REVOKED}", body=body),)
     return made
 

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from trainshed_provision.errors import Exit, ShedError
-from trainshed_provision.publish.gcp.api import AGAIN, Client, Json, Refused
+from trainshed_provision.publish.gcp.api import AGAIN, Client, Refused
+
+if TYPE_CHECKING:
+    from google.cloud.compute_v1 import Binding, Policy
 
 ROLE = "roles/compute.imageUser"
 EVERYBODY = (
@@ -35,11 +39,17 @@ def change(client: Client, image: str, *, add: Iterable[str] = (), remove: Itera
     """Let some in and others out. What others changed meanwhile stays: the etag makes us read it again."""
     for _ in range(TRIES):
         policy = _read(client, image)
-        new = changed(policy, add=frozenset(add), remove=frozenset(remove))
-        if new == policy:
+        there = _members(policy)
+        wanted = sorted((there | frozenset(add)) - frozenset(remove))
+        if there == set(wanted):
             return
+        # Every other binding, and one of the role with a condition, stays as it is.
+        others = [binding for binding in policy.bindings if not _is_ours(binding)]
+        ours: list[Any] = [{"role": ROLE, "members": wanted}] if wanted else []
+        policy.bindings = [*others, *ours]
+        body = {"resource": image, "global_set_policy_request_resource": {"policy": policy}}
         try:
-            client.call("POST", client.images(f"/{image}/setIamPolicy"), body={"policy": new})
+            client.call(client.images.set_iam_policy, **body)
         except Refused as refused:
             if refused.status not in CHANGED_MEANWHILE:
                 raise
@@ -48,21 +58,14 @@ def change(client: Client, image: str, *, add: Iterable[str] = (), remove: Itera
     raise ShedError(f"others keep changing who may use '{image}'", hint=AGAIN, code=Exit.CONFLICT)
 
 
-def changed(policy: Json, *, add: frozenset[str], remove: frozenset[str]) -> Json:
-    """The policy with our role's members changed; every other binding, and those with a condition, as they are."""
-    wanted = sorted((_members(policy) | add) - remove)
-    others = [binding for binding in policy.get("bindings", []) if not _is_ours(binding)]
-    bindings = [*others, {"role": ROLE, "members": wanted}] if wanted else others
-    return policy if _members(policy) == set(wanted) else {**policy, "bindings": bindings}
+def _read(client: Client, image: str) -> "Policy":
+    policy: Policy = client.call(client.images.get_iam_policy, resource=image, options_requested_policy_version=3)
+    return policy
 
 
-def _read(client: Client, image: str) -> Json:
-    return client.call("GET", client.images(f"/{image}/getIamPolicy"), query={"optionsRequestedPolicyVersion": "3"})
+def _members(policy: "Policy") -> frozenset[str]:
+    return frozenset(member for binding in policy.bindings if _is_ours(binding) for member in binding.members)
 
 
-def _members(policy: Json) -> frozenset[str]:
-    return frozenset(m for binding in policy.get("bindings", []) if _is_ours(binding) for m in binding["members"])
-
-
-def _is_ours(binding: Json) -> bool:
-    return bool(binding["role"] == ROLE and "condition" not in binding)
+def _is_ours(binding: "Binding") -> bool:
+    return bool(binding.role == ROLE and "condition" not in binding)

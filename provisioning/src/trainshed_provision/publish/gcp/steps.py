@@ -3,26 +3,29 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainshed_provision.publish.gcp import operations, share
-from trainshed_provision.publish.gcp.api import Client, Json
-from trainshed_provision.publish.gcp.bucket import Bucket, Stored
+from trainshed_provision.publish.gcp.api import Client
+from trainshed_provision.publish.gcp.bucket import Bucket
 from trainshed_provision.publish.gcp.images import Image, State
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
 
 Do = Literal["deprecate", "patch", "label", "delete", "share", "unshare", "remove"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to do. on: an image's name; text: for a person; body: of the call; who: of a share; stored: to be removed."""
+    """One thing to do. on: an image's name; text: for a person; body: what it sets; who: of a share; stored: to be removed."""
 
     do: Do
     on: str
     text: str
-    body: Json = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
     who: tuple[str, ...] = ()
-    stored: Stored | None = None
+    stored: "Blob | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +65,19 @@ def carry_out(
 
 
 def _one(client: Client, step: Step, bucket: Bucket | None) -> None:
-    url = client.images(f"/{step.on}")
+    images = client.images
     match step.do:
         case "deprecate":
-            operations.wait(client, client.changing("POST", f"{url}/deprecate", body=step.body))
+            body = {"image": step.on, "deprecation_status_resource": step.body}
+            operations.wait(client, client.change(images.deprecate_unary, **body))
         case "patch":
-            operations.wait(client, client.changing("PATCH", url, body=step.body))
+            operations.wait(client, client.change(images.patch_unary, image=step.on, image_resource=step.body))
         case "label":
             # Not by request id: setLabels has a precondition of its own, the fingerprint.
-            operations.wait(client, client.call("POST", f"{url}/setLabels", body=step.body))
+            body = {"resource": step.on, "global_set_labels_request_resource": step.body}
+            operations.wait(client, client.call(images.set_labels_unary, **body))
         case "delete":
-            operations.wait(client, client.changing("DELETE", url))
+            operations.wait(client, client.change(images.delete_unary, image=step.on))
         case "share":
             share.change(client, step.on, add=step.who)
         case "unshare":
