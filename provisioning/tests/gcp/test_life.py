@@ -96,6 +96,22 @@ def test_a_promotion_that_was_killed_goes_on(shed: Shed, skip: int) -> None:
     assert states(shed) == {"a": "DEPRECATED", "b": "ACTIVE"}
 
 
+def test_a_version_names_its_image_and_a_name_does_too(shed: Shed) -> None:
+    shed.publish()
+    assert shed.promote("0.1.0")["image"] == NAME
+    shed("validate", "gcp", "0.1.0")
+    shed("validate", "gcp", NAME)
+    shed.promote("0.2.0", code=Exit.NOT_FOUND)
+    assert "no image of version 0.2.0" in shed.err
+    shed.promote("Trainshed", code=Exit.USAGE)
+    shed.publish("--name", "second")
+    shed("revoke", "gcp", "0.1.0", "--reason", "broken", code=Exit.CONFLICT)
+    assert f"version 0.1.0 has several images: {NAME}, second" in shed.err
+    shed("revoke", "gcp", "second", "--reason", "broken")
+    shed.images.pop("second")
+    assert shed("revoke", "gcp", "--json", "0.1.0", "--reason", "broken")["image"] == NAME
+
+
 def test_a_dry_promotion_changes_nothing(shed: Shed) -> None:
     shed.release("a")
     shed.publish("--name", "b")

@@ -36,6 +36,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to stderr")
 
 
+def add_version(parser: argparse.ArgumentParser, *, nargs: str | None = None, default: str = "") -> None:
+    """Which image. default: what it is without one, for a person."""
+    text = "that was published, e.g. 0.1.0, or the name of an image" + (f" (default: {default})" if default else "")
+    parser.add_argument("version", metavar="VERSION", nargs=nargs, help=text)
+
+
 def add_index(parser: argparse.ArgumentParser) -> None:
     """The signed index to write it down in."""
     parser.add_argument(

@@ -18,7 +18,7 @@ OF_THE_IMAGE = ("G01", "G02", "G03", "G04")  # the others are about what a promo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed promote gcp`."""
-    parser.add_argument("name", metavar="NAME", help="of the image")
+    common.add_version(parser)
     parser.add_argument(
         "--tested", type=Path, metavar="FILE", help="what `shed check ssh --json` said of a machine of it"
     )
@@ -36,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, change, and ask Google what the family resolves to now."""
-    client, who = common.client(options), [share.check(member) for member in options.share_with]
-    chosen, ours = images.need(client, options.name), images.ours(client)
+    who, client = [share.check(member) for member in options.share_with], common.client(options)
+    ours = images.ours(client)
+    chosen = images.need(client, options.version, ours)
     _refuse_unfit(chosen)
     missing = frozenset(who) - (share.members(client, chosen.name) if who else frozenset())
     planned = promote.plan(chosen, ours, now=common.now(), ages=common.ages(options), share=missing)

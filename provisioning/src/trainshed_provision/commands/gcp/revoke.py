@@ -14,7 +14,7 @@ from trainshed_provision.publish.gcp import images, revoke, share, steps
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed revoke gcp`."""
-    parser.add_argument("name", metavar="NAME", help="of the image")
+    common.add_version(parser)
     parser.add_argument("--reason", required=True, help="one line, for whoever finds that the image is gone")
     parser.add_argument("--replacement", default="", metavar="VERSION", help="for the index: what to take instead")
     common.add_index(parser)
@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.reason.strip():
         raise ShedError("the reason is empty", hint='say why: --reason "..."', code=Exit.USAGE)
     key, client = common.secret(options), common.client(options)
-    bad, ours = images.need(client, options.name), images.ours(client)
+    ours = images.ours(client)
+    bad = images.need(client, options.version, ours)
     planned = revoke.plan(
         bad,
         ours,
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if key is not None:  # the index first: that is what people are asked to look at
         write = index.preview if options.dry_run else index.edit
-        write(options.index, lambda old: _listed(old, client.project, options), key=key)
+        write(options.index, lambda old: _listed(old, client.project, bad.name, options), key=key)
     common.follow(
         planned, dry_run=options.dry_run, carry_out=lambda: steps.carry_out(client, planned, tell=common.tell)
     )
@@ -58,17 +59,17 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _listed(old: Index, project: str, options: argparse.Namespace) -> Index:
+def _listed(old: Index, project: str, image: str, options: argparse.Namespace) -> Index:
     """The index with the release revoked that has this image."""
     versions = [
         version
         for version, release in old.releases.items()
         for build in release.builds.values()
-        if build.gcp is not None and (build.gcp.project, build.gcp.image) == (project, options.name)
+        if build.gcp is not None and (build.gcp.project, build.gcp.image) == (project, image)
     ]
     if not versions:
         raise ShedError(
-            f"{options.index} has no release with the image {options.name} of {project}",
+            f"{options.index} has no release with the image {image} of {project}",
             hint="shed index show; without --index the image alone is withdrawn",
             code=Exit.NOT_FOUND,
         )

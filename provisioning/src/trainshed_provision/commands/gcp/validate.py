@@ -9,7 +9,7 @@ from trainshed_provision.publish.gcp import images, share, validate
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `shed validate gcp`."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help="of an image (default: every one that shed made)")
+    common.add_version(parser, nargs="?", default="every image that shed made")
     parser.add_argument(
         "--shared-with",
         action="append",
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line per rule and image."""
-    client, ours = common.client(options), None
     expected = frozenset(share.check(member) for member in options.shared_with)
+    client = common.client(options)
     ours = tuple(images.ours(client))
-    chosen = [images.need(client, options.name)] if options.name else list(ours)
+    chosen = [images.need(client, options.version, ours)] if options.version else list(ours)
     families = {image.family.removesuffix(images.CANDIDATE) for image in chosen if image.family}
     resolved = {family: images.resolved(client, family) for family in sorted(families)}
     results = [

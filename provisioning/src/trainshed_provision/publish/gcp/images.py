@@ -1,7 +1,7 @@
 """Images of Compute Engine: how ours are named and described, and the calls that read and change them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,7 @@ LOCATION = re.compile(r"us|eu|asia|[a-z]+-[a-z]+[0-9]+")
 # What Debian's own image claims, and what ours boots with: an image that does not say UEFI_COMPATIBLE starts no shielded VM.
 FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2")
 ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}  # by Debian's name
-MANAGED, CONTENT, REVOKED = "managed-by", "content", "revoked"  # labels
+MANAGED, CONTENT, REVOKED, VERSION = "managed-by", "content", "revoked", "version"  # labels
 OURS = "trainshed"
 LABEL_LETTERS = 63  # a label holds one letter less than a sha256 has
 CANDIDATE = "-candidate"  # after a family's name: where an image is until it is promoted
@@ -130,7 +130,7 @@ def request(source: Source, *, name: str, family: str, location: str, archive: s
         "guest_os_features": [{"type_": feature} for feature in FEATURES],
         "labels": {
             MANAGED: OURS,
-            "version": _word(source.version),
+            VERSION: _word(source.version),
             "commit": source.commit[:LABEL_LETTERS],
             "tree": source.tree[:LABEL_LETTERS],
             CONTENT: content_of(source),
@@ -150,9 +150,33 @@ def find(client: Client, name: str) -> Image | None:
         raise
 
 
-def need(client: Client, name: str) -> Image:
-    """Our image of that name; NOT_FOUND when there is none, CONFLICT when it is somebody else's."""
-    check_name(name, "name of an image")
+def need(client: Client, wanted: str, there: Iterable[Image]) -> Image:
+    """Our image of a version, as `0.1.0`, or of a name, which begins with a letter. there: those that are ours.
+
+    NOT_FOUND when there is none, CONFLICT when a version has several or the name is somebody else's.
+    """
+    return _of_version(client, wanted, there) if wanted[:1].isdigit() else _named(client, wanted)
+
+
+def _of_version(client: Client, version: str, there: Iterable[Image]) -> Image:
+    found = [image for image in there if image.labels.get(VERSION) == _word(version)]
+    if not found:
+        raise ShedError(
+            f"no image of version {version} in {client.project}",
+            hint="shed validate gcp lists them",
+            code=Exit.NOT_FOUND,
+        )
+    if len(found) > 1:
+        raise ShedError(
+            f"version {version} has several images: {', '.join(image.name for image in found)}",
+            hint="name one of them in the version's place",
+            code=Exit.CONFLICT,
+        )
+    return found[0]
+
+
+def _named(client: Client, name: str) -> Image:
+    check_name(name, "version, nor the name of an image")
     image = find(client, name)
     if image is None:
         raise ShedError(

@@ -10,6 +10,7 @@ from trainshed_provision.publish.gcp.images import (
     CANDIDATE,
     CONTENT,
     FEATURES,
+    VERSION,
     Image,
 )
 
@@ -59,7 +60,7 @@ def _described(seen: Seen) -> tuple[bool, str, str]:
         for what, there in {
             "architecture": image.architecture in ARCHITECTURES.values(),
             "family": bool(image.family),
-            "labels": image.ours and bool(image.labels.get(CONTENT)) and bool(image.labels.get("version")),
+            "labels": image.ours and bool(image.labels.get(CONTENT)) and bool(image.labels.get(VERSION)),
             "commit in the description": bool(commit) and commit in image.description,
             "one storage location": len(image.locations) == 1,
         }.items()
