@@ -69,7 +69,8 @@ lock: ## pin versions and hashes again
 	  --no-header -q server/pyproject.toml provisioning/pyproject.toml requirements-dev.in -o requirements.lock
 
 lock-images: ## pin the Debian packages of the images again: weekly, and after a change of a packages.txt (root)
-	$(BIN)/shed bake --update-lock
+	$(BIN)/shed bake --update-lock --architecture amd64
+	$(BIN)/shed bake --update-lock --architecture arm64
 
 packer: ## the newest free Packer into build/tools, which the templates for clouds need (Go 1.20; minutes at first)
 	images/packer/install

@@ -10,9 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from trainshed_provision.architecture import ARCHITECTURES
 from trainshed_provision.bake.wheelhouse import Locked, needed
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
@@ -53,7 +55,11 @@ def ask(pins: list[Locked], options: list[str]) -> Answer | None:
 
 def shipped(lock: str) -> list[Locked]:
     """The pins of everything that is installed with either distribution; tools of developers reach nobody."""
-    pins = {pin.name: pin for distribution in DISTRIBUTIONS for pin in needed(lock, distribution)}
+    pins = {
+        pin.name: pin
+        for distribution, architecture in product(DISTRIBUTIONS, ARCHITECTURES.values())
+        for pin in needed(lock, distribution, architecture)
+    }
     return [pins[name] for name in sorted(pins)]
 
 

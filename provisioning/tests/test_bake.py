@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from trainshed_provision import process
-from trainshed_provision.bake import context, manifest, packages, stages
+from trainshed_provision.architecture import AMD64, ARM64, Architecture
+from trainshed_provision.bake import context, foreign, manifest, packages, stages
 from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.cli import main
 from trainshed_provision.commands import bake as command
@@ -20,8 +21,16 @@ from trainshed_provision.errors import Exit, ShedError
 DEAD = 2**22 + 1  # above the largest process number Linux gives
 
 
-def context_in(build: Path, work: Path) -> context.Bake:
-    return context.Bake(checkout=build.parent, work=work, version="1.0", commit="c0ffee", epoch=0, inputs="same")
+def context_in(build: Path, work: Path, architecture: Architecture = AMD64) -> context.Bake:
+    return context.Bake(
+        checkout=build.parent,
+        work=work,
+        version="1.0",
+        commit="c0ffee",
+        epoch=0,
+        inputs="same",
+        architecture=architecture,
+    )
 
 
 def write_image(bake: context.Bake, content: bytes, *, more: dict[str, Any] | None = None) -> None:
@@ -126,16 +135,17 @@ def test_a_disk_that_fills_up_is_named_as_the_cause(tmp_path: Path, monkeypatch:
 def test_too_little_room_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(process, "need", lambda *programs: None)
+    monkeypatch.setattr(foreign, "need", lambda architecture: None)
     full_disk(monkeypatch, 1 << 30)
     with pytest.raises(ShedError, match="6144 MB free") as caught:
-        command.preflight(tmp_path / "build")
+        command.preflight(tmp_path / "build", AMD64)
     assert caught.value.code == Exit.NO_SPACE
 
 
 def test_who_is_not_root_is_told_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ShedError) as caught:
-        command.preflight(tmp_path / "build")
+        command.preflight(tmp_path / "build", AMD64)
     assert caught.value.code == Exit.MISSING
     assert caught.value.hint.startswith("run: sudo /")
 
@@ -144,7 +154,7 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda program: None if program == "mcopy" else f"/usr/bin/{program}")
     with pytest.raises(ShedError, match="mcopy") as caught:
-        command.preflight(tmp_path / "build")
+        command.preflight(tmp_path / "build", AMD64)
     assert "mtools" in caught.value.hint
     assert caught.value.code == Exit.MISSING
 
@@ -169,7 +179,7 @@ def baked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with workdir(tmp_path / "build") as work:
         write_image(context_in(tmp_path / "build", work), b"good")
     monkeypatch.setattr(context, "checkout", lambda: tmp_path)
-    monkeypatch.setattr(context, "input_digest", lambda root: "same")
+    monkeypatch.setattr(context, "input_digest", lambda root, architecture: "same")
     return tmp_path / "build" / "images"
 
 
@@ -196,7 +206,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         return made
 
     monkeypatch.setattr(stages, "run", run)
-    monkeypatch.setattr(command, "preflight", lambda build: None)
+    monkeypatch.setattr(command, "preflight", lambda build, architecture: None)
     monkeypatch.setattr(context, "server_version", lambda root: "1.0")
     return ask
 
@@ -208,6 +218,20 @@ def test_another_target_of_the_same_inputs_is_baked_beside_it(baked: Path, asked
 
 def test_of_another_commit_every_file_is_made_anew(baked: Path, asked: Callable[..., list[str]]) -> None:
     assert set(asked("all", commit="beef")) == set(stages.TARGETS["all"])
+
+
+def test_the_image_of_another_architecture_is_another_image(
+    tmp_path: Path, baked: Path, asked: Callable[..., list[str]]
+) -> None:
+    assert asked("docker", "--architecture", "arm64") == ["oci.tar"]
+    with workdir(tmp_path / "build") as work:
+        write_image(context_in(tmp_path / "build", work, ARM64), b"also good")
+    newest = {each: manifest.newest(baked, each) or {} for each in (AMD64, ARM64)}
+    assert [newest[each]["architecture"] for each in newest] == ["amd64", "arm64"]
+    assert [newest[each]["files"]["qcow2"]["file"] for each in newest] == [
+        "trainshed-1.0-amd64.qcow2",
+        "trainshed-1.0-arm64.qcow2",
+    ]
 
 
 def test_force_makes_all_that_is_asked_for_anew(baked: Path, asked: Callable[..., list[str]]) -> None:
@@ -259,12 +283,15 @@ def test_the_inputs_change_with_a_role_and_with_the_lock_of_packages(
             path.write_text("one")
         else:
             path.mkdir(parents=True)
-    seen = {context.input_digest(tmp_path), context.input_digest(tmp_path)}
+    seen = {context.input_digest(tmp_path, AMD64), context.input_digest(tmp_path, AMD64)}
     assert len(seen) == 1
-    for path in (tmp_path / "roles" / "new", tmp_path / packages.LOCK):
+    for path in (tmp_path / "roles" / "new", tmp_path / packages.lock_of(AMD64)):
         path.write_text("")
-        seen.add(context.input_digest(tmp_path))
+        seen.add(context.input_digest(tmp_path, AMD64))
     assert len(seen) == 3
+    (tmp_path / packages.lock_of(ARM64)).write_text("of others")
+    assert context.input_digest(tmp_path, AMD64) in seen
+    assert context.input_digest(tmp_path, ARM64) not in seen
 
 
 def test_source_date_epoch_sets_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

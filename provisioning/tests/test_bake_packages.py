@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES, ARM64, Architecture
 from trainshed_provision.bake import context, packages
 from trainshed_provision.bake.packages import Package
 from trainshed_provision.errors import Exit, ShedError
@@ -29,7 +30,7 @@ class Mirror:
         self.down = down
         self.fetched: list[Package] = []
 
-    def __call__(self, home: Path) -> "Mirror":
+    def __call__(self, home: Path, architecture: Architecture) -> "Mirror":
         return self
 
     def resolve(self, names: Iterable[str]) -> list[Package]:
@@ -58,7 +59,7 @@ def bake(tmp_path: Path) -> context.Bake:
     for target in packages.TARGETS:
         (tmp_path / "images" / target).mkdir(parents=True)
         (tmp_path / "images" / target / "packages.txt").write_text("# of a test\nbash\nopenssl\n")
-    (tmp_path / packages.LOCK).write_text(packages.render([OLD, SAME]))
+    (tmp_path / packages.lock_of(AMD64)).write_text(packages.render([OLD, SAME]))
     (tmp_path / "build" / "cache").mkdir(parents=True)
     return context.Bake(checkout=tmp_path, work=tmp_path / "work", version="1", commit="c", epoch=0, inputs="i")
 
@@ -84,9 +85,30 @@ def test_a_damaged_lock_names_its_line(line: str) -> None:
     assert caught.value.code == Exit.CORRUPT
 
 
-def test_the_committed_lock_names_all_that_the_images_ask_for() -> None:
-    names = {p.name for p in packages.locked(CHECKOUT)}
-    assert {"openssh-server", "linux-image-cloud-amd64", "libc6"} <= names
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+def test_the_committed_lock_names_all_that_the_images_ask_for(architecture: Architecture) -> None:
+    locked = packages.locked(CHECKOUT, architecture)
+    kernel, signed = f"linux-image-cloud-{architecture.name}", f"grub-efi-{architecture.name}-signed"
+    assert {"openssh-server", kernel, signed, "libc6"} <= {p.name for p in locked}
+    assert {p.architecture for p in locked} == {architecture.name, "all"}
+
+
+def test_the_locks_were_made_together() -> None:
+    """Or one architecture would lack a security update that the other has; a rebuild for one of them alone (+b1) is none."""
+    versions = [
+        {p.name: p.version.partition("+b")[0] for p in packages.locked(CHECKOUT, architecture)}
+        for architecture in ARCHITECTURES.values()
+    ]
+    shared = versions[0].keys() & versions[1].keys()
+    assert {name: versions[0][name] for name in shared} == {name: versions[1][name] for name in shared}
+
+
+def test_a_lock_that_is_not_there_is_made_by_a_command_that_names_its_architecture(
+    bake: context.Bake,
+) -> None:
+    with pytest.raises(packages.Gone, match="does not name bash") as caught:
+        packages.locked(bake.checkout, ARM64)
+    assert caught.value.hint == "run: shed bake --update-lock --architecture arm64"
 
 
 def test_a_file_is_named_as_apt_names_it() -> None:
@@ -116,7 +138,9 @@ def test_a_damaged_kept_package_is_fetched_again(bake: context.Bake, monkeypatch
 
 
 def test_another_file_under_the_same_version_is_refused(bake: context.Bake, monkeypatch: pytest.MonkeyPatch) -> None:
-    (bake.checkout / packages.LOCK).write_text(packages.render([OLD, package("bash", "5.2", content="as it was")]))
+    (bake.checkout / packages.lock_of(AMD64)).write_text(
+        packages.render([OLD, package("bash", "5.2", content="as it was")])
+    )
     use(monkeypatch, Mirror([OLD, SAME]))
     with pytest.raises(ShedError, match="sha256") as caught:
         packages.provide(bake, tell=pytest.fail)
@@ -185,9 +209,11 @@ def test_the_repository_holds_the_locked_packages_alone(tmp_path: Path) -> None:
     (kept / "other_1_all.deb").write_text("of another lock")
     sha256 = hashlib.sha256(deb.read_bytes()).hexdigest()
     hello = Package(name="hello", version="1:2.0", architecture="all", sha256=sha256)
-    repository = packages.repository([hello], kept, tmp_path / "repository")
+    repository = packages.repository([hello], kept, tmp_path / "repository", ARM64)
     assert {path.name for path in repository.iterdir()} == {deb.name, "Packages", "Release"}
     index = (repository / "Packages").read_text()
     for line in ("Package: hello", "Version: 1:2.0", f"Filename: ./{deb.name}", f"SHA256: {sha256}"):
         assert line in index.splitlines()
-    assert hashlib.sha256(index.encode()).hexdigest() in (repository / "Release").read_text()
+    release = (repository / "Release").read_text()
+    assert "Architectures: arm64\n" in release
+    assert hashlib.sha256(index.encode()).hexdigest() in release

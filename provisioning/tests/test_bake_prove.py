@@ -56,7 +56,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for write, ending in ((qcow2.write, "qcow2"), (vmdk.write, "vmdk"), (vhd.write, "vhd"), (gce.write, "gcp.tar.gz")):
         write(raw, folder / f"{NAME}.{ending}", epoch=0, name=NAME)
     ova.write(folder / f"{NAME}.vmdk", folder / f"{NAME}.ova", epoch=0, name=NAME)
-    oci.write(root, folder / f"{NAME}.oci.tar", epoch=0, name="trainshed:1.0", config={}, labels={})
+    oci.write(
+        root, folder / f"{NAME}.oci.tar", epoch=0, name="trainshed:1.0", config={}, labels={}, architecture="amd64"
+    )
     return folder
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainshed_provision.architecture import ARM64, Architecture
 from trainshed_provision.bake import clean, context, disk, ext4, rootfs
 from trainshed_provision.bake import tree as tree_of
 from trainshed_provision.errors import Exit, ShedError
@@ -182,9 +183,15 @@ def test_a_disk_without_a_file_system_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == Exit.CORRUPT
 
 
+def base_of(architecture: Architecture) -> list[str | Path]:
+    return rootfs.mmdebstrap_argv(
+        ["a", "b"], architecture=architecture, repository=Path("/locked"), target=Path("base.tar")
+    )
+
+
 def test_the_base_is_made_in_a_namespace_of_its_own_from_the_locked_packages_alone() -> None:
-    argv = [str(a) for a in rootfs.mmdebstrap_argv(["a", "b"], repository=Path("/locked"), target=Path("base.tar"))]
+    argv = [str(a) for a in base_of(ARM64)]
     assert argv[:5] == ["unshare", "--mount", "--propagation", "private", "mmdebstrap"]
-    assert "--variant=minbase" in argv
+    assert {"--variant=minbase", "--architectures=arm64"} <= set(argv)
     assert "--include=a,b" in argv
     assert argv[-3:] == ["trixie", "base.tar", "deb [trusted=yes] copy:/locked ./"]

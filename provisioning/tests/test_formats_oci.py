@@ -39,7 +39,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def write(root: Path, target: Path, **changed: Any) -> oci.Image:
-    return oci.write(root, target, **{"epoch": EPOCH, "name": NAME, "config": CONFIG, "labels": LABELS, **changed})
+    return oci.write(
+        root,
+        target,
+        **{"epoch": EPOCH, "name": NAME, "config": CONFIG, "labels": LABELS, "architecture": "amd64", **changed},
+    )
 
 
 def contents(image: Path) -> dict[str, bytes]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainshed_provision import process
+from trainshed_provision.architecture import AMD64, ARCHITECTURES, Architecture
 from trainshed_provision.errors import Exit, ShedError
 
 SUITE = "trixie"
 PYTHON = "3.13"  # of the suite; the wheels are for it
-ARCHITECTURE = "amd64"
 
 # What an image is made from: a change of one of these makes a new image, a change of anything else does not.
 INPUTS = (
@@ -23,7 +23,7 @@ INPUTS = (
     "playbooks/bake.yml",
     "images",
 )
-INPUT_CODE = ("bake", "formats", "assertions")  # of this package
+INPUT_CODE = ("architecture.py", "bake", "formats", "assertions")  # of this package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class Bake:
     epoch: int
     inputs: str
     strict: bool = False
+    architecture: Architecture = AMD64
 
     @property
     def build(self) -> Path:
@@ -57,7 +58,7 @@ class Bake:
     def root(self) -> Path:
         """The finished root as a tar, from which every image is made; kept for the next bake of the same inputs and commit."""
         key = hashlib.sha256(f"{self.inputs} {self.commit} {self.epoch}".encode()).hexdigest()[:16]
-        return self.cache / f"root-{key}.tar"
+        return self.cache / f"root-{self.architecture.name}-{key}.tar"
 
     @property
     def root_lock(self) -> Path:
@@ -92,7 +93,7 @@ class Bake:
     @property
     def name(self) -> str:
         """The image's file name without its ending."""
-        return f"trainshed-{self.version}-{ARCHITECTURE}"
+        return f"trainshed-{self.version}-{self.architecture.name}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,13 +126,14 @@ def commit(root: Path) -> tuple[str, int]:
     return commit_id, int(os.environ.get("SOURCE_DATE_EPOCH") or seconds)
 
 
-def input_digest(root: Path) -> str:
-    """sha256 of the names and contents of all that an image is made from."""
+def input_digest(root: Path, architecture: Architecture) -> str:
+    """sha256 of the names and contents of all that an image is made from, but for what is another architecture's alone."""
+    others = tuple(f"packages.{name}." for name in ARCHITECTURES if name != architecture.name)
     code = Path(__file__).resolve().parents[1]
     total = hashlib.sha256()
     for top in [*(root / i for i in INPUTS), *(code / i for i in INPUT_CODE)]:
         for path in sorted([top] if top.is_file() else top.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(others):
                 total.update(f"{path.relative_to(root)}\0{path.stat().st_mode:o}\0{path.stat().st_size}\0".encode())
                 total.update(path.read_bytes())
     return total.hexdigest()

@@ -18,13 +18,13 @@ REPOSITORY = "packages"  # in the tree while apt installs from it
 
 def install(bake: Bake, locked: list[Package]) -> None:
     """Install the packages of images/vm, by the tree's own apt, out of the locked ones."""
-    repository = packages.repository(locked, bake.kept, bake.tree / REPOSITORY)
+    repository = packages.repository(locked, bake.kept, bake.tree / REPOSITORY, bake.architecture)
     (repository / "list").write_text(f"deb [trusted=yes] file:/{REPOSITORY} ./\n")
     no_starts(bake.tree)
     sources = [f"Dir::Etc::SourceList=/{REPOSITORY}/list", "Dir::Etc::SourceParts=/dev/null"]
     apt: list[str | Path] = ["chroot", bake.tree, "apt-get", *(word for option in sources for word in ("-o", option))]
     environment = {**bake.environment, "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": "/tmp"}  # noqa: S108 - of the tree, in memory
-    wanted = packages.asked(bake.checkout, "vm")
+    wanted = packages.asked(bake.checkout, "vm", architecture=bake.architecture)
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
         process.run(in_root(bake, [*apt, *words]), env=environment, log_to=bake.log)
     shutil.rmtree(repository)

@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trainshed_provision.bake.context import ARCHITECTURE, SUITE, Bake
+from trainshed_provision.architecture import AMD64, Architecture
+from trainshed_provision.bake.context import SUITE, Bake
 from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.papers.packages import paragraphs
 
-LATEST = "latest.json"  # of the newest image; written last, so what it names is whole
+LATEST = "latest.json"  # of the newest image for amd64; written last, so what it names is whole
+
+
+def latest(architecture: Architecture) -> str:
+    """The manifest of the newest image for it: what names no architecture means amd64."""
+    return LATEST if architecture == AMD64 else f"latest.{architecture.name}.json"
 
 
 def debian_packages(status: str) -> dict[str, str]:
@@ -39,7 +45,7 @@ def describe(bake: Bake, *, facts: dict[str, Any], files: dict[str, Any], second
         "commit_time": bake.epoch,
         "inputs": bake.inputs,
         "suite": SUITE,
-        "architecture": ARCHITECTURE,
+        "architecture": bake.architecture.name,
         "files": files,
         **facts,
         "seconds": seconds,
@@ -49,7 +55,7 @@ def describe(bake: Bake, *, facts: dict[str, Any], files: dict[str, Any], second
 def publish(
     bake: Bake, made: dict[str, Path], papers: dict[str, str], manifest: dict[str, Any], *, endings: Iterable[str]
 ) -> None:
-    """Move files and papers into build/images, each by one rename, latest.json last.
+    """Move files and papers into build/images, each by one rename, that of the newest image last.
 
     made: files by ending; papers: texts by ending. Then files of this name with one of the `endings` that the manifest does
     not name are removed: they are of another bake.
@@ -59,7 +65,7 @@ def publish(
     for ending, path in made.items():
         path.replace(bake.images / f"{bake.name}.{ending}")
     texts = {f"{bake.name}.{ending}": content for ending, content in papers.items()}
-    for name, content in {**texts, f"{bake.name}.manifest.json": text, LATEST: text}.items():
+    for name, content in {**texts, f"{bake.name}.manifest.json": text, latest(bake.architecture): text}.items():
         partial = bake.work / name
         partial.write_text(content, errors="surrogateescape")
         partial.replace(bake.images / name)
@@ -67,11 +73,12 @@ def publish(
         (bake.images / f"{bake.name}.{ending}").unlink(missing_ok=True)
 
 
-def newest(images: Path) -> dict[str, Any] | None:
+def newest(images: Path, architecture: Architecture = AMD64) -> dict[str, Any] | None:
     """The manifest of the newest image, with those of its files that are there, whole; None when there is no manifest."""
+    path = images / latest(architecture)
     try:
-        manifest: dict[str, Any] = json.loads((images / LATEST).read_text())
-        written = (images / LATEST).stat().st_mtime_ns
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        written = path.stat().st_mtime_ns
         whole = {ending: file for ending, file in manifest["files"].items() if _is_whole(images, file, written)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from trainshed_provision import process
-from trainshed_provision.bake.context import ARCHITECTURE, SUITE, Bake
+from trainshed_provision.architecture import AMD64, Architecture
+from trainshed_provision.bake.context import SUITE, Bake
 from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.errors import Exit, ShedError
 
-LOCK = Path("images") / f"packages.{ARCHITECTURE}.lock"
 REFRESH = "shed bake --update-lock"
 # What mmdebstrap installs before anything it is asked for.
 MINIMAL = ("?essential", "?priority(required)", "apt")
@@ -50,10 +50,21 @@ class Gone(ShedError):
     """The mirrors do not have what the lock names."""
 
 
-def asked(checkout: Path, *targets: str) -> list[str]:
-    """The packages in images/<target>/packages.txt of each target, sorted."""
-    files = [checkout / "images" / target / "packages.txt" for target in targets]
-    lines = [line.strip() for file in files for line in file.read_text().splitlines()]
+def lock_of(architecture: Architecture) -> Path:
+    """Its lock, in the checkout."""
+    return Path("images") / f"packages.{architecture.name}.lock"
+
+
+def refresh(architecture: Architecture) -> str:
+    """The command that writes its lock."""
+    return REFRESH if architecture == AMD64 else f"{REFRESH} --architecture {architecture.name}"
+
+
+def asked(checkout: Path, *targets: str, architecture: Architecture) -> list[str]:
+    """The packages in images/<target>/packages.txt and packages.<architecture>.txt of each target, sorted."""
+    names = ("packages.txt", f"packages.{architecture.name}.txt")
+    files = [checkout / "images" / target / name for target in targets for name in names]
+    lines = [line.strip() for file in files if file.is_file() for line in file.read_text().splitlines()]
     return sorted({line for line in lines if line and not line.startswith("#")})
 
 
@@ -62,7 +73,7 @@ def render(packages: Iterable[Package]) -> str:
     return HEAD + "".join(package.line() for package in sorted(packages))
 
 
-def parse(text: str, *, file: Path = LOCK) -> list[Package]:
+def parse(text: str, *, file: Path | str = "the lock") -> list[Package]:
     """The packages of a lock. CORRUPT when a line is none."""
     packages = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -75,13 +86,14 @@ def parse(text: str, *, file: Path = LOCK) -> list[Package]:
     return packages
 
 
-def locked(checkout: Path) -> list[Package]:
+def locked(checkout: Path, architecture: Architecture) -> list[Package]:
     """The committed lock. Gone when it was made before images/*/packages.txt named what they name now."""
-    packages = parse(committed(checkout))
-    if missing := set(asked(checkout, *TARGETS)) - {package.name for package in packages}:
+    lock = lock_of(architecture)
+    packages = parse(committed(checkout, architecture), file=lock)
+    if missing := set(asked(checkout, *TARGETS, architecture=architecture)) - {package.name for package in packages}:
         raise Gone(
-            f"{LOCK} does not name {', '.join(sorted(missing))}, which images/*/packages.txt ask for",
-            hint=f"run: {REFRESH}",
+            f"{lock} does not name {', '.join(sorted(missing))}, which images/*/packages.txt ask for",
+            hint=f"run: {refresh(architecture)}",
             code=Exit.CORRUPT,
         )
     return packages
@@ -90,8 +102,9 @@ def locked(checkout: Path) -> list[Package]:
 class Apt:
     """The host's apt with folders of its own below `home`; its lists are fetched when they are first needed."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, architecture: Architecture) -> None:
         self._home = home
+        self._refresh = refresh(architecture)
         self._updated = False
         self._options = {
             "Dir": home,
@@ -100,8 +113,8 @@ class Apt:
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::TrustedParts": "/usr/share/keyrings",  # with those of debian-archive-keyring, on Ubuntu too
             "Dir::Etc::PreferencesParts": "/dev/null",
-            "APT::Architecture": ARCHITECTURE,
-            "APT::Architectures": ARCHITECTURE,
+            "APT::Architecture": architecture.name,
+            "APT::Architectures": architecture.name,
             "APT::Install-Recommends": "false",
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
@@ -125,7 +138,9 @@ class Apt:
         if gone := [f"{p.name} {p.version}" for p in packages if (p.name, p.version) not in offered]:
             more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
             raise Gone(
-                f"the mirrors no longer have {', '.join(gone[:3])}{more}", hint=f"run: {REFRESH}", code=Exit.NOT_FOUND
+                f"the mirrors no longer have {', '.join(gone[:3])}{more}",
+                hint=f"run: {self._refresh}",
+                code=Exit.NOT_FOUND,
             )
         into.mkdir(parents=True, exist_ok=True)
         self._run("apt-get", "download", *(f"{p.name}={p.version}" for p in packages), cwd=into)
@@ -160,22 +175,22 @@ def mirrors(folder: Path) -> str:
     return there.read_text()
 
 
-def update_lock(checkout: Path, home: Path) -> list[Package]:
+def update_lock(checkout: Path, home: Path, architecture: Architecture) -> list[Package]:
     """Resolve afresh and write the lock of the checkout."""
-    packages = Apt(home).resolve(asked(checkout, *TARGETS))
-    (checkout / LOCK).write_text(render(packages))
+    packages = Apt(home, architecture).resolve(asked(checkout, *TARGETS, architecture=architecture))
+    (checkout / lock_of(architecture)).write_text(render(packages))
     return packages
 
 
-def committed(checkout: Path) -> str:
+def committed(checkout: Path, architecture: Architecture) -> str:
     """The text of the lock in the checkout; empty when there is none."""
-    path = checkout / LOCK
+    path = checkout / lock_of(architecture)
     return path.read_text() if path.is_file() else ""
 
 
 def keep(bake: Bake, packages: list[Package]) -> None:
     """Have each of these in the kept set. Gone when one is not, and the mirrors do not have it any more."""
-    _complete(bake.kept, packages, Apt(bake.work / "apt"))
+    _complete(bake, packages, Apt(bake.work / "apt", bake.architecture))
 
 
 def provide(bake: Bake, *, tell: Callable[[str], None]) -> list[Package]:
@@ -184,26 +199,28 @@ def provide(bake: Bake, *, tell: Callable[[str], None]) -> list[Package]:
     When the mirrors have moved on and do not have one of those any more, a strict bake raises Gone; else all are resolved afresh,
     which is told, and the same ones are taken as long as the committed lock stays as it is.
     """
-    apt = Apt(bake.work / "apt")
-    text = committed(bake.checkout)
-    key = hashlib.sha256("\n".join([text, *asked(bake.checkout, *TARGETS)]).encode()).hexdigest()[:16]
+    apt = Apt(bake.work / "apt", bake.architecture)
+    text = committed(bake.checkout, bake.architecture)
+    wanted = asked(bake.checkout, *TARGETS, architecture=bake.architecture)
+    key = hashlib.sha256("\n".join([text, *wanted]).encode()).hexdigest()[:16]
     instead = bake.cache / f"packages-{key}.lock"
     try:
-        packages = locked(bake.checkout)
+        packages = locked(bake.checkout, bake.architecture)
         if bake.strict or not instead.is_file() or not _missing(bake.kept, packages):
-            _complete(bake.kept, packages, apt)
+            _complete(bake, packages, apt)
             return packages
-        tell(f"WARNING: the mirrors had moved on from the lock; baking from the packages of {instead}. Run: {REFRESH}")
+        tell(
+            f"WARNING: the mirrors had moved on from the lock; baking from the packages of {instead}."
+            f" Run: {refresh(bake.architecture)}"
+        )
     except Gone as gone:
         if bake.strict:
             raise
         tell(
             f"WARNING: {gone.message}; baking from the newest packages instead of the locked ones. To lock them, {gone.hint}"
         )
-    packages = (
-        parse(instead.read_text(), file=instead) if instead.is_file() else apt.resolve(asked(bake.checkout, *TARGETS))
-    )
-    _complete(bake.kept, packages, apt)
+    packages = parse(instead.read_text(), file=instead) if instead.is_file() else apt.resolve(wanted)
+    _complete(bake, packages, apt)
     instead.write_text(render(packages))
     return packages
 
@@ -213,8 +230,9 @@ def _missing(kept: Path, packages: list[Package]) -> list[Package]:
     return [p for p in packages if not (kept / p.file).is_file() or file_digest(kept / p.file) != p.sha256]
 
 
-def _complete(kept: Path, packages: list[Package], apt: Apt) -> None:
+def _complete(bake: Bake, packages: list[Package], apt: Apt) -> None:
     """Have each package in the kept set, whole; fetch what is not."""
+    kept = bake.kept
     kept.mkdir(parents=True, exist_ok=True)
     missing = _missing(kept, packages)
     if missing:
@@ -224,12 +242,12 @@ def _complete(kept: Path, packages: list[Package], apt: Apt) -> None:
             (kept / package.file).unlink()
             raise ShedError(
                 f"{package.file} has sha256 {found[:16]}..., and the lock says {package.sha256[:16]}...",
-                hint=f"another file under the same version: if you trust the mirror, run: {REFRESH}",
+                hint=f"another file under the same version: if you trust the mirror, run: {refresh(bake.architecture)}",
                 code=Exit.CORRUPT,
             )
 
 
-def repository(packages: Iterable[Package], kept: Path, target: Path) -> Path:
+def repository(packages: Iterable[Package], kept: Path, target: Path, architecture: Architecture) -> Path:
     """Write a repository of exactly these packages: hard links and an index. Return its folder."""
     target.mkdir()
     index = []
@@ -242,6 +260,6 @@ def repository(packages: Iterable[Package], kept: Path, target: Path) -> Path:
     (target / "Packages").write_bytes(text)
     # mmdebstrap looks for the packages that every system has in the suite of this name.
     date = "Thu, 01 Jan 1970 00:00:00 UTC"  # apt asks for one
-    release = f"Suite: {SUITE}\nCodename: {SUITE}\nDate: {date}\nArchitectures: {ARCHITECTURE}\nSHA256:\n"
+    release = f"Suite: {SUITE}\nCodename: {SUITE}\nDate: {date}\nArchitectures: {architecture.name}\nSHA256:\n"
     (target / "Release").write_text(f"{release} {hashlib.sha256(text).hexdigest()} {len(text)} Packages\n")
     return target

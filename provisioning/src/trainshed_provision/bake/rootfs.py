@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from trainshed_provision import process
+from trainshed_provision.architecture import Architecture
 from trainshed_provision.bake import packages
 from trainshed_provision.bake.context import SUITE, Bake
 from trainshed_provision.bake.packages import Package
@@ -19,14 +20,17 @@ DPKG_OPTIONS = [
 ]
 
 
-def mmdebstrap_argv(include: list[str], *, repository: Path, target: Path) -> list[str | Path]:
+def mmdebstrap_argv(
+    include: list[str], *, architecture: Architecture, repository: Path, target: Path
+) -> list[str | Path]:
     """The command that makes the base root out of a repository of packages.
 
     It runs in a mount namespace of its own, so that a killed bake leaves no mount behind.
     """
     return [
         *("unshare", "--mount", "--propagation", "private"),
-        *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=tar"),
+        *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=tar", f"--architectures={architecture.name}"),
+        "--skip=check/qemu",  # asked before, without a program of its own: foreign.need
         *(f"--aptopt={option}" for option in APT_OPTIONS),
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         f"--include={','.join(include)}",
@@ -37,16 +41,16 @@ def mmdebstrap_argv(include: list[str], *, repository: Path, target: Path) -> li
 
 def base(bake: Bake, locked: list[Package]) -> Path:
     """The tar of the base root, from the cache when it was made of the same packages before."""
-    include = packages.asked(bake.checkout, "common")
+    include = packages.asked(bake.checkout, "common", architecture=bake.architecture)
     told = "\n".join([packages.render(locked), *include, *APT_OPTIONS, *DPKG_OPTIONS])
-    cached = bake.cache / f"base-{hashlib.sha256(told.encode()).hexdigest()[:16]}.tar"
+    cached = bake.cache / f"base-{bake.architecture.name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.tar"
     if not cached.exists():
         partial = bake.work / "base.tar"
-        repository = packages.repository(locked, bake.kept, bake.work / "packages")
-        argv = mmdebstrap_argv(include, repository=repository, target=partial)
+        repository = packages.repository(locked, bake.kept, bake.work / "packages", bake.architecture)
+        argv = mmdebstrap_argv(include, architecture=bake.architecture, repository=repository, target=partial)
         process.run(argv, env=bake.environment, log_to=bake.log)
         shutil.rmtree(repository)
-        for old in bake.cache.glob("base-*.tar"):
+        for old in bake.cache.glob(f"base-{bake.architecture.name}-*.tar"):
             old.unlink()
         partial.rename(cached)
     return cached

@@ -147,7 +147,7 @@ def _check_root(bake: Bake, state: State) -> None:
 def _root(bake: Bake, state: State) -> None:
     partial = bake.work / "root.tar"
     rootfs.pack(bake, partial)
-    for old in bake.cache.glob("root-*"):
+    for old in bake.cache.glob(f"root-{bake.architecture.name}-*"):
         old.unlink()
     bake.root_lock.write_text(packages.render(state.locked))
     inventory.keep_root(bake, state.locked)
@@ -167,7 +167,7 @@ def _list(bake: Bake, state: State) -> None:
         "tree_digest": tree.digest(tree.listing(files, without=changes)),
         "layer_changes": changes,
         "lock": hashlib.sha256(lock.encode()).hexdigest(),
-        "locked": lock == packages.committed(bake.checkout),
+        "locked": lock == packages.committed(bake.checkout, bake.architecture),
         "debian": debian,
         "python": manifest.python_distributions(state.papers["tree.txt"]),
     }
@@ -246,7 +246,15 @@ def _oci(bake: Bake, source: Path, target: Path) -> None:
         "org.opencontainers.image.licenses": "Apache-2.0",
     }
     config = json.loads((bake.checkout / "images" / "docker" / "image.json").read_text())
-    oci.write(source, target, epoch=bake.epoch, name=f"trainshed:{bake.version}", config=config, labels=labels)
+    oci.write(
+        source,
+        target,
+        epoch=bake.epoch,
+        name=f"trainshed:{bake.version}",
+        config=config,
+        labels=labels,
+        architecture=bake.architecture.name,
+    )
 
 
 def _plain(write: Callable[..., object]) -> Callable[[Bake, Path, Path], object]:
@@ -282,7 +290,7 @@ def _write(ending: str) -> Do:
 
 def _publish(bake: Bake, state: State) -> None:
     made = {e: manifest.describe_file(path, name=f"{bake.name}.{e}") for e, path in state.made.items()}
-    before, kept = manifest.newest(bake.images) or {}, {}
+    before, kept = manifest.newest(bake.images, bake.architecture) or {}, {}
     same = all(before.get(k) == v for k, v in (("name", bake.name), ("commit", bake.commit), ("inputs", bake.inputs)))
     earlier = inventory.of_earlier(bake) if same and before.get("tree_digest") == state.facts["tree_digest"] else None
     if earlier is not None:

@@ -11,6 +11,7 @@ from packaging.markers import Marker
 from packaging.utils import parse_wheel_filename
 
 from trainshed_provision import process
+from trainshed_provision.architecture import Architecture
 from trainshed_provision.bake.context import PYTHON, Bake
 from trainshed_provision.errors import Exit, ShedError
 
@@ -20,14 +21,13 @@ TARGET = {
     "python_full_version": f"{PYTHON}.0",
     "implementation_name": "cpython",
     "platform_python_implementation": "CPython",
-    "platform_machine": "x86_64",
     "platform_system": "Linux",
     "os_name": "posix",
     "sys_platform": "linux",
 }
 
 # pip takes a platform literally: a wheel for an older C library has to be named. The suite's is 2.41.
-PLATFORMS = ["manylinux2014_x86_64", *(f"manylinux_2_{n}_x86_64" for n in range(17, 42)), "linux_x86_64", "any"]
+PLATFORMS = ("manylinux2014", *(f"manylinux_2_{n}" for n in range(17, 42)), "linux")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,10 @@ def parse_lock(lock: str) -> list[Locked]:
     return entries
 
 
-def needed(lock: str, distribution: str) -> list[Locked]:
+def needed(lock: str, distribution: str, architecture: Architecture) -> list[Locked]:
     """What `distribution` needs on the image, directly and by way of others, in the order of the lock."""
-    entries = [e for e in parse_lock(lock) if not e.marker or Marker(e.marker).evaluate(TARGET)]
+    target = {**TARGET, "platform_machine": architecture.machine}
+    entries = [e for e in parse_lock(lock) if not e.marker or Marker(e.marker).evaluate(target)]
     names = {distribution}
     while more := {e.name for e in entries if e.needed_by & names} - names:
         names |= more
@@ -81,9 +82,10 @@ def needed(lock: str, distribution: str) -> list[Locked]:
     return chosen
 
 
-def download_argv(requirements: Path, target: Path) -> list[str | Path]:
+def download_argv(requirements: Path, target: Path, architecture: Architecture) -> list[str | Path]:
     """pip's command that fetches exactly the locked wheels for the image's Python, whatever runs here."""
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    tags = [*(f"{platform}_{architecture.machine}" for platform in PLATFORMS), "any"]
+    platforms = [word for tag in tags for word in ("--platform", tag)]
     return [
         *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--only-binary=:all:"),
         *("--require-hashes", "--python-version", PYTHON, "--implementation", "cp", *platforms),
@@ -93,11 +95,11 @@ def download_argv(requirements: Path, target: Path) -> list[str | Path]:
 
 def fetch(bake: Bake, text: str) -> Path:
     """The folder of the locked wheels, from the cache when the same ones were fetched before."""
-    target = bake.cache / f"wheels-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    target = bake.cache / f"wheels-{bake.architecture.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     if not target.is_dir():
         requirements, partial = bake.work / "needed.txt", bake.work / "wheels"
         requirements.write_text(text)
-        process.run(download_argv(requirements, partial), log_to=bake.log)
+        process.run(download_argv(requirements, partial, bake.architecture), log_to=bake.log)
         bake.cache.mkdir(exist_ok=True)
         partial.rename(target)
     return target
@@ -116,7 +118,7 @@ def build_wheel(bake: Bake) -> Path:
 
 def make(bake: Bake) -> Path:
     """Write work/wheelhouse.tar: the wheels and a requirements.txt with the hash of each."""
-    lock = needed((bake.checkout / "requirements.lock").read_text(), "trainshed")
+    lock = needed((bake.checkout / "requirements.lock").read_text(), "trainshed", bake.architecture)
     text = "".join(f"{entry.requirement()}\n" for entry in lock)
     own = build_wheel(bake)
     digest = hashlib.sha256(own.read_bytes()).hexdigest()

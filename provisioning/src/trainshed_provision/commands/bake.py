@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any
 
 from trainshed_provision import process
-from trainshed_provision.bake import context, manifest, packages, stages
+from trainshed_provision.architecture import AMD64, ARCHITECTURES, Architecture
+from trainshed_provision.bake import context, foreign, manifest, packages, stages
 from trainshed_provision.bake.workdir import workdir
 from trainshed_provision.errors import Exit, ShedError
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{target}: {', '.join(endings)}" for target, endings in stages.TARGETS.items() if target != "all"
     )
     parser.add_argument("target", nargs="?", choices=[*stages.TARGETS], help=f"what to bake ({files})")
+    parser.add_argument(
+        "--architecture",
+        choices=list(ARCHITECTURES),
+        default=AMD64.name,
+        help="of the processor that it runs on (%(default)s); another one's than this machine's is baked by emulation",
+    )
     parser.add_argument("--force", action="store_true", help="bake even if nothing changed, the root anew too")
     parser.add_argument(
         "--locked",
@@ -38,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--update-lock",
         action="store_true",
-        help=f"write the newest packages into {packages.LOCK} and stop",
+        help="write the newest packages into images/packages.<architecture>.lock and stop",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the stages and stop")
     parser.add_argument(
@@ -49,16 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def bake(options: argparse.Namespace) -> int:
     """Bake those files of the target that the newest image, of the same inputs, does not have; print what there is then."""
     root = context.checkout()
+    architecture = ARCHITECTURES[options.architecture]
     if options.update_lock:
-        return _update_lock(root)
+        return _update_lock(root, architecture)
     if options.target is None:
         raise ShedError("name what to bake", hint=f"one of: {' '.join(stages.TARGETS)}", code=Exit.USAGE)
     endings = stages.TARGETS[options.target]
     if options.dry_run:
         _print_plan(stages.plan(endings, rooted=False), as_json=options.json)
         return Exit.OK
-    inputs = context.input_digest(root)
-    image = None if options.force else manifest.newest(root / "build" / "images")
+    inputs = context.input_digest(root, architecture)
+    image = None if options.force else manifest.newest(root / "build" / "images", architecture)
     tell = _teller(sys.stderr if options.json else sys.stdout)
     if image and _is_baked(image, inputs, endings, strict=options.locked):
         tell("nothing changed since the newest image was baked (--force bakes anyway)")
@@ -73,16 +81,16 @@ def _is_baked(image: dict[str, Any], inputs: str, endings: tuple[str, ...], *, s
     return image["inputs"] == inputs and set(endings) <= image["files"].keys() and (image["locked"] or not strict)
 
 
-def _update_lock(root: Path) -> int:
+def _update_lock(root: Path, architecture: Architecture) -> int:
     _need_root("finding Debian's mirrors", why="mmdebstrap makes a root file system to name them")
     process.need("apt-get", "mmdebstrap")
-    before = set(packages.parse(packages.committed(root)))
+    before = set(packages.parse(packages.committed(root, architecture)))
     with tempfile.TemporaryDirectory(prefix="shed-lock-") as home:
-        after = packages.update_lock(root, Path(home))
+        after = packages.update_lock(root, Path(home), architecture)
     new = sorted(set(after) - before)
     for package in new:
         print(f"{package.name} {package.version}")
-    print(f"{root / packages.LOCK}: {len(after)} packages, {len(new)} of them new or newer")
+    print(f"{root / packages.lock_of(architecture)}: {len(after)} packages, {len(new)} of them new or newer")
     return Exit.OK
 
 
@@ -95,7 +103,8 @@ def _bake(
     options: argparse.Namespace,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
-    preflight(root / "build")
+    architecture = ARCHITECTURES[options.architecture]
+    preflight(root / "build", architecture)
     start = time.monotonic()
     commit, epoch = context.commit(root)
     if image and (image["inputs"], image["commit"], image["commit_time"]) == (inputs, commit, epoch):
@@ -111,10 +120,11 @@ def _bake(
             epoch=epoch,
             inputs=inputs,
             strict=options.locked,
+            architecture=architecture,
         )
         run.cache.mkdir(exist_ok=True)
-        rooted = not options.force and run.is_rooted(packages.committed(root))
-        last = manifest.newest(run.images) or {"seconds": {}}
+        rooted = not options.force and run.is_rooted(packages.committed(root, architecture))
+        last = manifest.newest(run.images, architecture) or {"seconds": {}}
         made = stages.run(run, stages.plan(endings, rooted=rooted), tell=tell, before=last["seconds"]).manifest
     tell(f"{'total':10} {time.monotonic() - start:6.1f} s")
     return made
@@ -129,10 +139,11 @@ def _need_root(what: str, *, why: str) -> None:
         )
 
 
-def preflight(build: Path) -> None:
-    """Raise for what would end a bake half-way: rights, programs, room."""
+def preflight(build: Path, architecture: Architecture) -> None:
+    """Raise for what would end a bake half-way: rights, programs, a processor that does not run them, room."""
     _need_root("baking", why="it makes a file system with other owners' files")
     process.need(*stages.PROGRAMS)
+    foreign.need(architecture)
     build.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(build).free
     if free < NEEDED_BYTES:

@@ -59,12 +59,12 @@ def write(
     name: str,
     config: Mapping[str, Any],
     labels: Mapping[str, str],
-    architecture: str = "amd64",
+    architecture: str,
 ) -> Image:
     """Write `target`.
 
     epoch: seconds, the time in the image. name: as "trainshed:0.1.0". config: how it is run, in the words of OCI's and Docker's
-    image configurations: User, Entrypoint, Healthcheck and so on; the labels are added to it.
+    image configurations: User, Entrypoint, Healthcheck and so on; the labels are added to it. architecture: as OCI names it.
     """
     packed = target.with_name(target.name + ".layer")
     partial = target.with_name(target.name + ".partial")
