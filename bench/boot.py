@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainshed_provision import plan
+from trainshed_provision.architecture import AMD64
 from trainshed_provision.bake import context, disk, layer, packages, rootfs
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.workdir import workdir
@@ -130,7 +131,7 @@ def bare_image(root: Path, path: Path) -> Image:
         qcow2.write(disk.write(bake), path, epoch=epoch, name="bare")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Image(path=path, sha256=digest, version="bare", tree="")
+    return Image(path=path, sha256=digest, version="bare", architecture=AMD64.name, tree="")
 
 
 if __name__ == "__main__":

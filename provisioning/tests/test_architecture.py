@@ -31,7 +31,7 @@ def test_the_system_knows_the_type_of_its_root(architecture: Architecture, tmp_p
     table = f'label: gpt\ntype="{names[architecture.name]}"\n'
     subprocess.run(["sfdisk", "--quiet", disk], input=table.encode(), check=True)
     rows = json.loads(subprocess.run(["sfdisk", "--json", disk], capture_output=True, check=True).stdout)
-    assert uuid.UUID(rows["partitiontable"]["partitions"][0]["type"]) == uuid.UUID(architecture.root)
+    assert uuid.UUID(rows["partitiontable"]["partitions"][0]["type"]) == architecture.root
 
 
 def test_no_two_have_a_name_in_common() -> None:

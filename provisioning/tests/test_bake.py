@@ -166,6 +166,12 @@ def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
     assert "'toaster'" in capsys.readouterr().err
 
 
+def test_a_machine_without_a_bios_gets_no_description_of_a_pc() -> None:
+    assert stages.endings_of("all", AMD64) == stages.TARGETS["all"]
+    assert set(stages.endings_of("all", ARM64)) == set(stages.TARGETS["all"]) - {"ova"}
+    assert stages.endings_of("vm", ARM64) == ("qcow2", "vmdk", "vhd")
+
+
 def test_a_dry_run_prints_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bake", "vm", "--dry-run", "--json"]) == Exit.OK
     assert [row["stage"] for row in json.loads(capsys.readouterr().out)] == [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES, ARM64, Architecture
 from trainshed_provision.bake import disk
 
 
@@ -17,16 +18,27 @@ def test_partitions_are_in_order_and_leave_room_for_the_second_table() -> None:
 
 
 @pytest.mark.skipif(shutil.which("sfdisk") is None, reason="sfdisk is not installed")
-def test_sfdisk_takes_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
+def test_sfdisk_takes_the_table(tmp_path: Path, architecture: Architecture) -> None:
     image = tmp_path / "disk.raw"
     with image.open("wb") as file:
         file.truncate(disk.SIZE)
-    subprocess.run(["sfdisk", "--quiet", image], input=disk.table().encode(), check=True)
+    subprocess.run(["sfdisk", "--quiet", image], input=disk.table(architecture).encode(), check=True)
     dump = subprocess.run(["sfdisk", "--dump", image], capture_output=True, check=True).stdout.decode().upper()
     assert "LABEL: GPT" in dump
-    for kind in (disk.BIOS_BOOT, disk.ESP, disk.LINUX_ROOT):
+    for kind in (disk.ESP, str(architecture.root)):
         assert kind.upper() in dump
+    assert (disk.BIOS_BOOT in dump) == architecture.bios
     assert disk.ident("root").upper() in dump
+
+
+def test_each_disk_is_written_by_its_own_mke2fs() -> None:
+    for architecture, loader in (
+        (AMD64, "x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+        (ARM64, "aarch64-linux-gnu/ld-linux-aarch64.so.1"),
+    ):
+        argv, _ = disk.own_mke2fs(Path("tree"), architecture)
+        assert [argv[0], argv[-1]] == [Path("tree/usr/lib", loader), Path("tree/usr/sbin/mke2fs")]
 
 
 def test_boot_code_knows_where_it_is() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainshed_provision.architecture import AMD64, ARM64
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.formats import raw
 
@@ -19,7 +20,7 @@ SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 ROWS = f"""label: gpt
 start=2048, size=2048, type={raw.BIOS_BOOT}
 start=4096, size=2048, type={raw.ESP}
-start={ROOT_START // 512}, size={30 * MIB // 512}, type={raw.ROOT}
+start={ROOT_START // 512}, size={30 * MIB // 512}, type={AMD64.root}
 """
 
 pytestmark = pytest.mark.skipif(
@@ -97,7 +98,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "a longer disk": (grow, "B05: no whole GPT"),
     "no ESP": (without(raw.ESP), "B05: no partition for ESP"),
     "no place for GRUB": (without(raw.BIOS_BOOT), "B05: no partition for BIOS boot"),
-    "no root": (without(raw.ROOT), "B05: no partition for root"),
+    "no root": (without(AMD64.root), "B05: no partition for root"),
     "no boot code": (put(bytes(440), at=0), "B05: no boot code"),
 }
 
@@ -109,3 +110,14 @@ def test_what_is_wrong_is_named(disk: Path, change: Callable[[Path], None], comp
         raw.check(disk)
     assert complaint in caught.value.message
     assert caught.value.code is Exit.CORRUPT
+
+
+def test_a_machine_without_a_bios_needs_nothing_for_it_and_a_root_of_its_own_type(disk: Path) -> None:
+    with pytest.raises(ShedError, match="B05: no partition for root"):
+        raw.check(disk, ARM64)
+    rows = [row for row in ROWS.splitlines() if str(raw.BIOS_BOOT) not in row]
+    partition(disk, "\n".join(rows).replace(str(AMD64.root), str(ARM64.root)))
+    with pytest.raises(ShedError, match="B05: no protective entry"):
+        raw.check(disk, ARM64)
+    put(bytes(440), at=0)(disk)
+    raw.check(disk, ARM64)

@@ -29,7 +29,7 @@ def baked(tmp_path: Path) -> Path:
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     file = {"file": path.name, "sha256": digest}
-    manifest = {"files": {"qcow2": file}, "version": "0.1.0", "tree_digest": "0" * 64}
+    manifest = {"files": {"qcow2": file}, "version": "0.1.0", "architecture": "amd64", "tree_digest": "0" * 64}
     path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
     return path
 

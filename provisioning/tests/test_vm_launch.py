@@ -69,17 +69,27 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "state", "trainshed")
 
 
+@pytest.fixture(autouse=True)
+def firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files instead of those of packages that need not be installed here."""
+    for name, hardware in qemu.HARDWARE.items():
+        code, variables = tmp_path / f"{name}_CODE.fd", tmp_path / f"{name}_VARS.fd"
+        for file in (code, variables):
+            file.write_bytes(name.encode())
+        monkeypatch.setitem(qemu.HARDWARE, name, replace(hardware, code=code, variables=variables))
+
+
 @pytest.fixture
 def qcow2(tmp_path: Path) -> Path:
     return make_image(tmp_path / "images" / "trainshed.qcow2", "64M")
 
 
-def make_image(path: Path, size: str) -> Path:
+def make_image(path: Path, size: str, *, architecture: str = "amd64") -> Path:
     path.parent.mkdir(exist_ok=True)
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", path, size])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     file = {"file": path.name, "sha256": digest}
-    manifest = {"files": {"qcow2": file}, "version": "0.1.0", "tree_digest": "0" * 64}
+    manifest = {"files": {"qcow2": file}, "version": "0.1.0", "architecture": architecture, "tree_digest": "0" * 64}
     path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
     return path
 
@@ -305,6 +315,40 @@ def test_the_command_line_of_qemu(tmp_path: Path) -> None:
     )
     (data,) = [word for word in words if "id=data" in word]
     assert data == f"if=none,id=data,file={tmp_path}/a,,b/vm/trainshed/data.raw,format=raw,discard=unmap"
+
+
+def test_an_image_for_arm64_gets_a_machine_of_its_kind(folder: Folder, engine: FakeEngine, qcow2: Path) -> None:
+    launch(folder, engine, qcow2)
+    vm.stop(folder, engine=engine, tell=quiet)
+    other = make_image(qcow2.with_name("other.qcow2"), "65M", architecture="arm64")
+    assert launch(folder, engine, other) == ["make system", "make firmware", "record", "start", "wait"]
+    spec = folder.recorded_spec()
+    assert spec
+    assert (spec.architecture, spec.firmware) == ("arm64", "uefi")
+    assert spec == SPEC.on("arm64")
+    words = qemu.argv(spec, folder, system=folder.system("f" * 64))
+    assert words[0] == "qemu-system-aarch64"
+    assert words[words.index("-machine") + 1].startswith("virt")
+    assert words[words.index("-cpu") + 1] == "cortex-a72"
+    assert any(word.endswith("arm64_CODE.fd") for word in words)
+
+
+def test_the_variables_of_another_firmware_are_not_kept(folder: Folder, engine: FakeEngine, qcow2: Path) -> None:
+    launch(folder, engine, qcow2, replace(SPEC, firmware="uefi"))
+    vm.stop(folder, engine=engine, tell=quiet)
+    other = make_image(qcow2.with_name("other.qcow2"), "65M", architecture="arm64")
+    assert "make firmware" in launch(folder, engine, other)
+
+
+def test_a_firmware_that_is_not_installed_is_named_with_its_package(
+    folder: Folder, engine: FakeEngine, qcow2: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(qemu.HARDWARE, "arm64", replace(qemu.HARDWARE["arm64"], variables=tmp_path / "no.fd"))
+    with pytest.raises(ShedError) as caught:
+        launch(folder, engine, make_image(qcow2.with_name("other.qcow2"), "65M", architecture="arm64"))
+    assert caught.value.code == Exit.MISSING
+    assert "qemu-efi-aarch64" in caught.value.hint
+    assert not folder.path.exists()
 
 
 def test_a_stale_process_number_is_not_taken_for_the_machine(folder: Folder) -> None:

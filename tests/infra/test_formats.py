@@ -55,7 +55,8 @@ class Hardware:
                 *("-drive", f"if=pflash,unit=1,format=raw,file={folder / 'uefi-variables.fd'}"),
             ]
         return [
-            *(qemu.PROGRAM, "-machine", self.machine, "-accel", "tcg,thread=multi", "-cpu", qemu.CPU["tcg"]),
+            *(qemu.program(spec), "-machine", self.machine, "-accel", "tcg,thread=multi"),
+            *("-cpu", qemu.HARDWARE[spec.architecture].cpu),
             *("-smp", "2", "-m", str(spec.memory_mib), "-display", "none", "-daemonize"),
             *("-serial", f"file:{folder / 'serial.log'}", "-qmp", "unix:monitor.sock,server=on,wait=off"),
             *("-pidfile", str(folder / "qemu.pid")),

@@ -1,5 +1,6 @@
 """What the processors that images are made for are called, by everybody who has a name of his own for them."""
 
+import uuid
 from dataclasses import dataclass
 
 
@@ -19,7 +20,7 @@ class Architecture:
     loader: str
     elf: int
     ends: bytes
-    root: str
+    root: uuid.UUID
     bios: bool
     efi: str
     grub: str
@@ -38,7 +39,7 @@ AMD64 = Architecture(
     loader="ld-linux-x86-64.so.2",
     elf=62,
     ends=bytes.fromhex("b83c000000 31ff 0f05"),  # mov eax, 60 (exit); xor edi, edi; syscall
-    root="4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
+    root=uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"),
     bios=True,
     efi="x64",
     grub="x86_64-efi-signed",
@@ -51,7 +52,7 @@ ARM64 = Architecture(
     loader="ld-linux-aarch64.so.1",
     elf=183,
     ends=bytes.fromhex("a80b8052 000080d2 010000d4"),  # mov w8, 93 (exit); mov x0, 0; svc 0
-    root="B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
+    root=uuid.UUID("B921B045-1DF0-41C3-AF44-4C6F280D3FAE"),
     bios=False,
     efi="aa64",
     grub="arm64-efi-signed",

@@ -91,10 +91,13 @@ def _make(spec: VmSpec, observed: Observed) -> tuple[Step, ...]:
         wanted["firmware"] = Step(do="make firmware", text="copy the UEFI variables")
     if not spec.data_disk:
         wanted["data"] = Step(do="make data", text=f"make a blank data disk of {spec.data_gib} GiB")
-    steps = tuple(step for part, step in wanted.items() if part not in observed.parts)
-    if observed.recorded is None:
+    before, parts = observed.recorded, observed.parts
+    if before and before.architecture != spec.architecture:
+        parts -= {"firmware"}  # it is of the other one
+    steps = tuple(step for part, step in wanted.items() if part not in parts)
+    if before is None:
         return folder + steps
-    return (*steps, Step(do="record", text="record the settings")) if observed.recorded != spec else steps
+    return (*steps, Step(do="record", text="record the settings")) if before != spec else steps
 
 
 def _grow(spec: VmSpec, observed: Observed) -> tuple[Step, ...]:
@@ -117,7 +120,7 @@ def _wait(spec: VmSpec) -> Step:
 
 
 def _start_text(spec: VmSpec) -> str:
-    return f"start QEMU ({spec.firmware}, {spec.accel}, {spec.cpus} CPUs, {spec.memory_mib} MiB)"
+    return f"start QEMU ({spec.architecture}, {spec.firmware}, {spec.accel}, {spec.cpus} CPUs, {spec.memory_mib} MiB)"
 
 
 def _refuse_foreign_folder(spec: VmSpec, observed: Observed) -> None:

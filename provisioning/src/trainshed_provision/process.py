@@ -17,6 +17,7 @@ PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
     "sfdisk": "fdisk",
     "mkfs.vfat": "dosfstools",
     "mcopy": "mtools",

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES
 from trainshed_provision.errors import Exit, ShedError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")  # a host name and a folder name at once
@@ -31,6 +32,7 @@ class VmSpec:
 
     memory_mib: MiB of RAM. data_gib: size of the data disk in GiB. data_disk: path of a raw disk of the user's own, or ""
     for one that we make and keep beside the machine. accel: tcg is software emulation, works everywhere; kvm is fast.
+    architecture: of the image; not every one has a BIOS.
     Raises ShedError(USAGE) for values that no machine can have.
     """
 
@@ -42,6 +44,7 @@ class VmSpec:
     ports: Ports = field(default_factory=Ports)
     firmware: Firmware = "bios"
     accel: Accelerator = "tcg"
+    architecture: str = AMD64.name
 
     def __post_init__(self) -> None:
         """Refuse what would only fail later, inside QEMU, with a message nobody can read."""
@@ -55,6 +58,11 @@ class VmSpec:
         if len(set(ports.values())) < len(ports):
             said = ", ".join(f"{name} {port}" for name, port in ports.items())
             raise _usage(f"two services on one port: {said}", "give each its own: --web-port, --api-port, ...")
+
+    def on(self, architecture: str) -> "VmSpec":
+        """The same for an image of that architecture, by UEFI where there is no other way."""
+        firmware: Firmware = self.firmware if ARCHITECTURES[architecture].bios else "uefi"
+        return replace(self, architecture=architecture, firmware=firmware)
 
     def urls(self) -> dict[str, str]:
         """Service name to the address a client on this host uses."""

@@ -1,25 +1,32 @@
 """It starts everywhere we say it does: drivers, console, disks, cloud-init."""
 
+from trainshed_provision.architecture import ARCHITECTURES, Architecture
 from trainshed_provision.assertions.result import Finding, Host, booted, nothing, settings
 
 DRIVERS = (
     *("nvme", "ena", "virtio_blk", "virtio_net", "virtio_scsi", "gve", "xen-blkfront"),
-    *("ahci", "ata_piix", "sr_mod", "vmw_pvscsi", "vmxnet3", "hv_storvsc", "hv_netvsc"),
+    *("ahci", "ata_piix", "sr_mod", "vmxnet3", "hv_storvsc", "hv_netvsc"),
 )
+DRIVERS_OF_PCS = ("vmw_pvscsi",)  # Debian has it for no other machine
 DATASOURCES = "datasource_list: [NoCloud, ConfigDrive, OVF, Azure, Ec2, GCE, None]"
 FULL = 0.9  # of its partition: a file system has tables of its own
 GRUB = "/boot/grub/grub.cfg"
 
 
+def _architecture(host: Host) -> Architecture:
+    return ARCHITECTURES[host.run("dpkg --print-architecture").stdout.strip()]
+
+
 def drivers(host: Host) -> Finding:
     """B02: built into the kernel, or in the initial RAM file system, for the disks and networks of each target."""
     seen = host.run("lsinitramfs /boot/initrd.img-*; cat /usr/lib/modules/*/modules.builtin").stdout
-    missing = [driver for driver in DRIVERS if f"/{driver}.ko" not in seen]
+    wanted = DRIVERS + (DRIVERS_OF_PCS if _architecture(host).bios else ())
+    missing = [driver for driver in wanted if f"/{driver}.ko" not in seen]
     return Finding(
         ok=not missing,
         file="/boot/initrd.img",
         found=f"missing: {' '.join(missing) or 'none'}",
-        wanted=" ".join(DRIVERS),
+        wanted=" ".join(wanted),
     )
 
 
@@ -41,17 +48,18 @@ def nvme_timeout(host: Host) -> Finding:
 
 
 def partitions(host: Host) -> Finding:
-    """B05: GPT with a BIOS boot partition and an EFI system partition."""
+    """B05: GPT with an EFI system partition and, where there is a BIOS, a BIOS boot partition."""
     disk = "/dev/$(lsblk -no PKNAME $(findmnt -no SOURCE /))"
     table = host.run(f"sfdisk --dump {disk}").stdout.upper()
     wanted = {
         "GPT": "LABEL: GPT",
-        "BIOS boot": "21686148-6449-6E6F-744E-656564454649".upper(),
         "ESP": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
     }
+    if _architecture(host).bios:
+        wanted["BIOS boot"] = "21686148-6449-6E6F-744E-656564454649"
     missing = [name for name, mark in wanted.items() if mark not in table]
     return Finding(
-        ok=not missing, file="partition table", found=f"missing: {missing or 'none'}", wanted="GPT, BIOS boot, ESP"
+        ok=not missing, file="partition table", found=f"missing: {missing or 'none'}", wanted=", ".join(wanted)
     )
 
 

@@ -1,7 +1,7 @@
-"""Writes the tree as a bootable GPT disk for BIOS and UEFI, without loop devices, mounts or grub-install.
+"""Writes the tree as a bootable GPT disk for UEFI, and BIOS where there is one, without loop devices, mounts or grub-install.
 
-LBA 0      protective MBR with GRUB's first stage (BIOS)
-1 MiB      BIOS boot partition, 1 MiB: GRUB's core
+LBA 0      protective MBR, with GRUB's first stage (BIOS)
+1 MiB      BIOS boot partition, 1 MiB: GRUB's core; without a BIOS nothing
 2 MiB      EFI system partition, 64 MiB: the signed shim and GRUB
 66 MiB     the root file system, last so that it can grow
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainshed_provision import process
+from trainshed_provision.architecture import AMD64, Architecture
 from trainshed_provision.bake.context import Bake
 from trainshed_provision.bake.layer import BOOT_IMAGE
 
@@ -30,7 +31,6 @@ VOLUME = "a7a15ed0"  # the ESP's serial number: any, but always the same
 NAMESPACE = uuid.UUID("6f2b1d0e-4f0b-4f5c-9d55-7a1c5e2d0001")
 BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-LINUX_ROOT = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"  # x86-64 root of the discoverable partitions specification
 
 # Where boot.img and core.img keep disk addresses (grub/i386/pc/boot.h); grub-bios-setup patches the same ones.
 BOOT_CODE = 440  # bytes of the MBR before the disk signature
@@ -48,12 +48,12 @@ def ident(what: str) -> str:
     return str(uuid.uuid5(NAMESPACE, what))
 
 
-def table() -> str:
+def table(architecture: Architecture = AMD64) -> str:
     """sfdisk's description of the partitions."""
     rows = [
-        (CORE_START, MIB, BIOS_BOOT, "bios"),
+        *([(CORE_START, MIB, BIOS_BOOT, "bios")] if architecture.bios else []),
         (ESP_START, ESP_SIZE, ESP, "esp"),
-        (ROOT_START, ROOT_SIZE, LINUX_ROOT, "root"),
+        (ROOT_START, ROOT_SIZE, architecture.root, "root"),
     ]
     lines = [
         f'start={start // SECTOR}, size={size // SECTOR}, type={kind}, uuid={ident(name)}, name="{name}"'
@@ -75,14 +75,14 @@ def boot_code(boot: bytes, core: bytes) -> tuple[bytes, bytes]:
     return bytes(mbr), bytes(image)
 
 
-def own_mke2fs(tree: Path) -> tuple[list[str | Path], dict[str, str]]:
+def own_mke2fs(tree: Path, architecture: Architecture) -> tuple[list[str | Path], dict[str, str]]:
     """The tree's own mke2fs, by its own loader, and the environment it needs.
 
     The host's would write another disk on each version of it; those before 1.47.2 also take the files in the order in which
     the host's file system happens to list them.
     """
-    libraries = tree / "usr/lib/x86_64-linux-gnu"
-    argv: list[str | Path] = [libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, tree / "usr/sbin/mke2fs"]
+    libraries = tree / architecture.libraries
+    argv: list[str | Path] = [libraries / architecture.loader, "--library-path", libraries, tree / "usr/sbin/mke2fs"]
     return argv, {"MKE2FS_CONFIG": str(tree / "etc/mke2fs.conf")}
 
 
@@ -96,17 +96,19 @@ def mke2fs_argv(tree: Path, disk: Path, *, program: Sequence[str | Path] = ("mke
 
 
 def write(bake: Bake) -> Path:
-    """Write work/disk.raw (sparse) from the tree and work/core.img."""
+    """Write work/disk.raw (sparse) from the tree and, where there is a BIOS, work/core.img."""
     disk = bake.work / "disk.raw"
     _sized(disk, SIZE)
-    process.run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", disk], stdin=table().encode())
-    esp = _esp(bake)
-    mbr, core = boot_code((bake.tree / BOOT_IMAGE).read_bytes(), (bake.work / "core.img").read_bytes())
+    process.run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", disk], stdin=table(bake.architecture).encode())
+    parts = [(ESP_START, _esp(bake).read_bytes())]
+    if bake.architecture.bios:
+        mbr, core = boot_code((bake.tree / BOOT_IMAGE).read_bytes(), (bake.work / "core.img").read_bytes())
+        parts += [(0, mbr), (CORE_START, core)]
     with disk.open("r+b") as file:
-        for start, content in ((0, mbr), (CORE_START, core), (ESP_START, esp.read_bytes())):
+        for start, content in parts:
             file.seek(start)
             file.write(content)
-    program, environment = own_mke2fs(bake.tree)
+    program, environment = own_mke2fs(bake.tree, bake.architecture)
     environment = {**bake.environment, **environment, "E2FSPROGS_FAKE_TIME": str(bake.epoch)}
     process.run(mke2fs_argv(bake.tree, disk, program=program), env=environment, log_to=bake.log)
     return disk
@@ -118,11 +120,11 @@ def _esp(bake: Bake) -> Path:
     _sized(esp, ESP_SIZE)
     process.run(["mkfs.vfat", "--invariant", "-F", "32", "-i", VOLUME, "-n", "ESP", esp])
     process.run(["mmd", "-i", esp, "::EFI", "::EFI/BOOT", "::EFI/debian"], env=bake.environment)
-    library = bake.tree / "usr" / "lib"
+    library, efi = bake.tree / "usr" / "lib", bake.architecture.efi
     for source, target in (
-        (library / "shim/shimx64.efi.signed", "EFI/BOOT/BOOTX64.EFI"),
-        (library / "shim/mmx64.efi.signed", "EFI/BOOT/mmx64.efi"),
-        (library / "grub/x86_64-efi-signed/grubx64.efi.signed", "EFI/BOOT/grubx64.efi"),
+        (library / f"shim/shim{efi}.efi.signed", f"EFI/BOOT/BOOT{efi.upper()}.EFI"),
+        (library / f"shim/mm{efi}.efi.signed", f"EFI/BOOT/mm{efi}.efi"),
+        (library / f"grub/{bake.architecture.grub}/grub{efi}.efi.signed", f"EFI/BOOT/grub{efi}.efi"),
         # The folder that Debian's signed GRUB has built in.
         (bake.checkout / "images/vm/grub-esp.cfg", "EFI/debian/grub.cfg"),
     ):

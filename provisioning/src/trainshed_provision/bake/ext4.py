@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from trainshed_provision.architecture import ARCHITECTURES
 from trainshed_provision.bake.tree import Entry, Files
 from trainshed_provision.errors import Exit, ShedError
 
 SECTOR = 512
-ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"  # a root for x86-64, by the discoverable partitions specification
 MAGIC = 0xEF53
 # Features that change how files are read. Known: file types in folders, a journal to replay, extents, 64 bit, groups in
 # blocks of their own, a seed for checksums, large folders. Unknown ones are refused.
@@ -58,17 +58,13 @@ def root_partition(disk: Path) -> int:
         file.seek(SECTOR)
         header = file.read(SECTOR)
         if header[:8] == b"EFI PART":
+            roots = {architecture.root.bytes_le for architecture in ARCHITECTURES.values()}
             first, count, size = struct.unpack_from("<QII", header, 72)
             file.seek(first * SECTOR)
             for row in (file.read(size) for _ in range(count)):
-                if row[:16] == _guid(ROOT_TYPE):
+                if row[:16] in roots:
                     return int(struct.unpack_from("<Q", row, 32)[0]) * SECTOR
     raise _corrupt(disk, "it has no root partition")
-
-
-def _guid(text: str) -> bytes:
-    a, b, c, *rest = text.split("-")
-    return struct.pack("<IHH", int(a, 16), int(b, 16), int(c, 16)) + bytes.fromhex("".join(rest))
 
 
 def of_disk(disk: Path) -> Files:

@@ -31,13 +31,15 @@ def install(bake: Bake, locked: list[Package]) -> None:
 
 
 def add(bake: Bake) -> None:
-    """Add fstab and the boot loader's files to the tree, and work/core.img: GRUB for the BIOS boot partition."""
+    """Add fstab and GRUB's files to the tree and, where there is a BIOS, its modules and work/core.img for the partition of it."""
     data = bake.checkout / "images" / "vm"
     grub = bake.tree / "boot" / "grub"
-    shutil.copytree(bake.tree / BOOT_IMAGE.parent, grub / "i386-pc", ignore=shutil.ignore_patterns(*NOT_MODULES))
+    grub.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data / "grub.cfg", grub / "grub.cfg")
     shutil.copyfile(data / "fstab", bake.tree / "etc" / "fstab")
-    _core(bake, stub=data / "grub-core.cfg")
+    if bake.architecture.bios:
+        shutil.copytree(bake.tree / BOOT_IMAGE.parent, grub / "i386-pc", ignore=shutil.ignore_patterns(*NOT_MODULES))
+        _core(bake, stub=data / "grub-core.cfg")
 
 
 def _core(bake: Bake, *, stub: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainshed_provision import assertions
+from trainshed_provision.architecture import Architecture
 from trainshed_provision.bake import (
     clean,
     converge,
@@ -96,13 +97,14 @@ class Stage:
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """One kind of file. of: what it is written from, "root", "disk" or another ending. write(bake, source, target). check: raises
-    what is wrong with the file by the rules of its kind.
+    what is wrong with the file by the rules of its kind. pc: it describes a PC, so there is none for other machines.
     """
 
     of: str
     title: str
     write: Callable[[Bake, Path, Path], object]
     check: Callable[[Path], None] | None = None
+    pc: bool = False
 
 
 # --- the root ---
@@ -204,7 +206,7 @@ def _disk(bake: Bake, state: State) -> None:
 
 
 def _prove(bake: Bake, state: State) -> None:
-    raw.check(state.disk)
+    raw.check(state.disk, bake.architecture)
     files = ext4.of_disk(state.disk)
     state.papers["disk.txt"] = tree.listing(files)
     state.facts["disk_digest"] = tree.digest(state.papers["disk.txt"])
@@ -269,7 +271,7 @@ FORMATS: dict[str, Format] = {
     "vmdk": Format(
         of="disk", title="compress it for VMware and VirtualBox", write=_plain(vmdk.write), check=vmdk.check
     ),
-    "ova": Format(of="vmdk", title="describe a machine with it", write=_plain(ova.write), check=ova.check),
+    "ova": Format(of="vmdk", title="describe a machine with it", write=_plain(ova.write), check=ova.check, pc=True),
     "vhd": Format(of="disk", title="write it for Hyper-V and Azure", write=_plain(vhd.write), check=vhd.check),
     "gcp.tar.gz": Format(of="disk", title="compress it for Google Cloud", write=_plain(gce.write), check=gce.check),
     "oci.tar": Format(of="root", title="write the root as a container image", write=_oci),
@@ -325,10 +327,15 @@ LIST = Stage(name="list", title="list its files, take the tree digest", do=_list
 DISK = (
     Stage(name="layer", title="add kernel, boot loader and fstab", do=_layer),
     Stage(name="check-disk", title="ask the image rules of the disk", do=_check_disk),
-    Stage(name="disk", title="write a GPT disk for BIOS and UEFI", do=_disk),
+    Stage(name="disk", title="write a GPT disk for every firmware", do=_disk),
     Stage(name="prove", title="read it back and find the root in it, unchanged", do=_prove),
 )
 PUBLISH = Stage(name="publish", title="write the manifest, move all into build/images", do=_publish)
+
+
+def endings_of(target: str, architecture: Architecture) -> tuple[str, ...]:
+    """The endings of the files that a target is on such machines."""
+    return tuple(ending for ending in TARGETS[target] if architecture.bios or not FORMATS[ending].pc)
 
 
 def plan(endings: Collection[str], *, rooted: bool) -> tuple[Stage, ...]:

@@ -61,7 +61,7 @@ def bake(options: argparse.Namespace) -> int:
         return _update_lock(root, architecture)
     if options.target is None:
         raise ShedError("name what to bake", hint=f"one of: {' '.join(stages.TARGETS)}", code=Exit.USAGE)
-    endings = stages.TARGETS[options.target]
+    endings = stages.endings_of(options.target, architecture)
     if options.dry_run:
         _print_plan(stages.plan(endings, rooted=False), as_json=options.json)
         return Exit.OK

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from trainshed_provision.architecture import AMD64, Architecture
 from trainshed_provision.formats import disk
 
 BIOS_BOOT = uuid.UUID("21686148-6449-6E6F-744E-656564454649")
 ESP = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
-ROOT = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709")  # x86-64, by the discoverable partitions specification
 # signature, revision, header bytes, its checksum, reserved, this header, the other one, first and last usable sector, id,
 # table, entries, bytes of an entry, checksum of the table (UEFI 5.3). Little-endian; places in sectors.
 GPT = struct.Struct("<8sIIIIQQQQ16sQIII")
@@ -38,13 +38,14 @@ class Partition:
     end: int
 
 
-def check(path: Path) -> None:
-    """Raise ShedError(CORRUPT) unless it boots by BIOS and UEFI as far as the table says, and holds nothing but files."""
+def check(path: Path, architecture: Architecture = AMD64) -> None:
+    """Raise ShedError(CORRUPT) unless every firmware boots it, as far as the table says, and it holds nothing but files."""
     with path.open("rb") as file:
-        disk.refuse(path, _problems(file, size=disk.size_of(path)))
+        disk.refuse(path, _problems(file, architecture, size=disk.size_of(path)))
 
 
-def _problems(file: BinaryIO, *, size: int) -> Iterator[str]:
+def _problems(file: BinaryIO, architecture: Architecture, *, size: int) -> Iterator[str]:
+    wanted = {"ESP": ESP, "root": architecture.root} | ({"BIOS boot": BIOS_BOOT} if architecture.bios else {})
     last = size // disk.SECTOR - 1
     first_table, second_table = _table(file, 1), _table(file, last)
     if first_table is None or second_table is None:
@@ -52,24 +53,21 @@ def _problems(file: BinaryIO, *, size: int) -> Iterator[str]:
         return
     if first_table != second_table:
         yield "B05: the two tables differ"
-    missing = [
-        name for name, kind in (("BIOS boot", BIOS_BOOT), ("ESP", ESP), ("root", ROOT)) if kind not in first_table
-    ]
-    if missing:
+    if missing := [name for name, kind in wanted.items() if kind not in first_table]:
         yield f"B05: no partition for {', '.join(missing)}"
         return
     mbr = _read(file, 0, disk.SECTOR)
-    if not any(mbr[:BOOT_CODE]) or mbr[450] != PROTECTIVE or mbr[510:] != b"\x55\xaa":
-        yield "B05: no boot code and protective entry in the first sector"
+    if any(mbr[:BOOT_CODE]) != architecture.bios or mbr[450] != PROTECTIVE or mbr[510:] != b"\x55\xaa":
+        yield f"B05: no {'boot code and ' if architecture.bios else ''}protective entry in the first sector"
     used = [*first_table.values(), Partition(start=0, end=TABLE_END * disk.SECTOR)]
     used.append(Partition(start=size - (TABLE_END - 1) * disk.SECTOR, end=size))
-    blocks = _UsedBlocks(file, first_table[ROOT])
+    blocks = _UsedBlocks(file, first_table[architecture.root])
     if not blocks:
         yield "I12: no ext4 in the root partition"
         return
     for place, _ in disk.blocks(file, size=blocks.size):
         inside = [part for part in used if part.start < place + blocks.size and place < part.end]
-        if not inside or (inside[0] == first_table[ROOT] and place not in blocks):
+        if not inside or (inside[0] == first_table[architecture.root] and place not in blocks):
             yield f"I12: the block at {place} has content and belongs to nothing"
             return
 

@@ -41,6 +41,7 @@ def launch(
         else:
             image = images.find(image_path, baked=baked)
             images.verify(image)
+            spec = spec.on(image.architecture)
         steps = plan.launch(spec, observe(spec, folder, engine=engine, image=image))
         if not dry_run:
             job = Job(spec=spec, folder=folder, engine=engine, image=image, timeout=timeout, report=report)

@@ -10,12 +10,11 @@ from trainshed_provision import ssh
 from trainshed_provision.errors import ShedError
 from trainshed_provision.plan import Do, Step
 from trainshed_provision.spec import GIB, VmSpec
-from trainshed_provision.targets.vm import disks, seed
+from trainshed_provision.targets.vm import disks, qemu, seed
 from trainshed_provision.targets.vm.boot import Report
 from trainshed_provision.targets.vm.engine import Engine
 from trainshed_provision.targets.vm.folder import Folder
 from trainshed_provision.targets.vm.image import Image
-from trainshed_provision.targets.vm.qemu import UEFI_VARIABLES
 
 STOP_SECONDS = 90.0  # a shutdown takes 10-20 s under emulation
 ASK_AGAIN_SECONDS = 10.0
@@ -72,7 +71,7 @@ def _make_system(job: Job, undo: ExitStack) -> None:
 
 
 def _make_firmware(job: Job, undo: ExitStack) -> None:
-    shutil.copyfile(UEFI_VARIABLES, job.folder / "uefi-variables.fd")
+    shutil.copyfile(qemu.firmware(job.spec).variables, job.folder / "uefi-variables.fd")
 
 
 def _make_data(job: Job, undo: ExitStack) -> None:

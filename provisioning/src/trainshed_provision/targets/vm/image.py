@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainshed_provision import process
+from trainshed_provision.architecture import ARCHITECTURES
 from trainshed_provision.bake.digest import file_digest
 from trainshed_provision.bake.manifest import LATEST
 from trainshed_provision.errors import Exit, ShedError
@@ -18,6 +19,7 @@ class Image:
     path: Path
     sha256: str
     version: str
+    architecture: str
     tree: str
 
     def as_json(self) -> dict[str, Any]:
@@ -42,6 +44,7 @@ def find(path: Path | None, *, baked: Path) -> Image:
             path=(manifest.parent / file["file"]).absolute(),
             sha256=file["sha256"],
             version=fields["version"],
+            architecture=ARCHITECTURES[fields["architecture"]].name,
             tree=fields["tree_digest"],
         )
     except (ValueError, KeyError, TypeError) as error:

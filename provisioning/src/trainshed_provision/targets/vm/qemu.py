@@ -5,32 +5,78 @@ import os
 import signal
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainshed_provision import process
-from trainshed_provision.errors import ShedError
+from trainshed_provision.architecture import ARCHITECTURES
+from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.spec import VmSpec
 from trainshed_provision.targets.vm.folder import Folder
 
-PROGRAM = "qemu-system-x86_64"
-UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")  # a template: each machine has its own copy
 GUEST_PORTS = {"web": 8080, "api": 8008, "files": 8081, "ssh": 22}
-# Debian is content with qemu64, numpy wants x86-64-v2 (any processor since 2009); `max` makes emulation half as slow again.
-CPU = {"tcg": "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm", "kvm": "host"}
 SOCKET_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What QEMU calls a machine. cpu: that it emulates. package: of the UEFI; variables: a template, each machine has its copy."""
+
+    machine: str
+    cpu: str
+    package: str
+    code: Path
+    variables: Path
+
+
+HARDWARE = {
+    "amd64": Hardware(
+        machine="q35",
+        # Debian is content with qemu64, numpy wants x86-64-v2 (any processor since 2009); `max` makes emulation half as slow again.
+        cpu="qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm",
+        package="ovmf",
+        code=Path("/usr/share/OVMF/OVMF_CODE_4M.fd"),
+        variables=Path("/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ),
+    "arm64": Hardware(
+        machine="virt,gic-version=max",  # a host's processor has not every generation of it
+        cpu="cortex-a72",
+        package="qemu-efi-aarch64",
+        code=Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
+        variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
+    ),
+}
+
+
+def program(spec: VmSpec) -> str:
+    """The QEMU for its processor."""
+    return f"qemu-system-{ARCHITECTURES[spec.architecture].machine}"
+
+
+def firmware(spec: VmSpec) -> Hardware:
+    """Its hardware, when the files of the UEFI are there; else raise MISSING."""
+    hardware = HARDWARE[spec.architecture]
+    for file in (hardware.code, hardware.variables):
+        if not file.is_file():
+            raise ShedError(
+                f"not installed: {file}",
+                hint=f"install with: sudo apt-get install {hardware.package}",
+                code=Exit.MISSING,
+            )
+    return hardware
 
 
 def argv(spec: VmSpec, folder: Folder, *, system: Path) -> list[str]:
     """The command line of a machine over the system disk. The monitor socket is relative to the folder, see start()."""
     forwards = [f"hostfwd=tcp:127.0.0.1:{getattr(spec.ports, n)}-:{port}" for n, port in GUEST_PORTS.items()]
+    hardware = HARDWARE[spec.architecture]
     return [
-        PROGRAM,
+        program(spec),
         *("-name", f"trainshed-{spec.name}"),
-        *("-machine", "q35"),
+        *("-machine", hardware.machine),
         *("-accel", f"{spec.accel},thread=multi" if spec.accel == "tcg" else spec.accel),
-        *("-cpu", CPU[spec.accel]),
+        *("-cpu", hardware.cpu if spec.accel == "tcg" else "host"),
         *("-smp", str(spec.cpus)),
         *("-m", str(spec.memory_mib)),
         *("-display", "none"),
@@ -52,7 +98,7 @@ def start(spec: VmSpec, folder: Folder, *, system: Path) -> None:
 
     QEMU starts inside the folder because the path of a unix socket has at most 107 bytes.
     """
-    process.need(PROGRAM)
+    process.need(program(spec))
     (folder / "monitor.sock").unlink(missing_ok=True)
     if (folder / "serial.log").exists():
         (folder / "serial.log").rename(folder / "serial.before.log")
@@ -125,7 +171,7 @@ def _drive(name: str, path: Path, form: str, *, serial: str) -> list[str]:
 def _firmware(spec: VmSpec, folder: Folder) -> list[str]:
     if spec.firmware == "bios":
         return []
-    code, variables = UEFI_CODE, _quoted(folder / "uefi-variables.fd")
+    code, variables = HARDWARE[spec.architecture].code, _quoted(folder / "uefi-variables.fd")
     return [
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
