@@ -10,6 +10,7 @@ import pytest
 from trainshed_provision import assertions
 from trainshed_provision.assertions import boot, catalogue, credentials, hardening, residue, software, ssh, volume
 from trainshed_provision.assertions.result import Finding, Host
+from trainshed_provision.bake.disk import ESP
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path("provisioning/src/trainshed_provision")
@@ -105,9 +106,21 @@ CASES: list[tuple[Callable[[Host], Finding], dict[str, str | Answer], dict[str, 
     ),
     (
         boot.drivers,
-        {"lsinitramfs": "".join(f"k/{d}.ko.xz\n" for d in boot.DRIVERS)},
+        {"lsinitramfs": "".join(f"k/{d}.ko.xz\n" for d in boot.DRIVERS + boot.DRIVERS_OF_PCS)},
         {"lsinitramfs": "k/nvme.ko\n"},
         "virtio_blk",
+    ),
+    (
+        boot.drivers,
+        {"lsinitramfs": "".join(f"k/{d}.ko.xz\n" for d in boot.DRIVERS), "dpkg": "arm64\n"},
+        {"lsinitramfs": "".join(f"k/{d}.ko.xz\n" for d in boot.DRIVERS), "dpkg": "amd64\n"},
+        "vmw_pvscsi",
+    ),
+    (
+        boot.partitions,
+        {"sfdisk": f"label: gpt\ntype={ESP}\n", "dpkg": "arm64\n"},
+        {"sfdisk": f"label: gpt\ntype={ESP}\n", "dpkg": "amd64\n"},
+        "BIOS boot",
     ),
     (boot.serial_console, {"/run/systemd": TREE, "grub": "console=ttyS0"}, {"/run/systemd": TREE}, "ttyS0"),
     (boot.fstab, {"fstab": FSTAB}, {"fstab": FSTAB.replace("nofail,", "")}, "x-systemd"),

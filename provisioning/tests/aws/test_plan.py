@@ -137,6 +137,8 @@ def test_refusals(spec: PublishSpec, observed: Observed, code: Exit, words: str)
         pytest.param({"accounts": frozenset({"1234"})}, id="account"),
         pytest.param({"arns": frozenset({"arn:aws:iam::111122223333:root"})}, id="arn"),
         pytest.param({"architecture": "riscv64"}, id="architecture"),
+        pytest.param({"architecture": "arm64"}, id="bios"),
+        pytest.param({"architecture": "arm64", "boot_mode": "uefi", "tpm": True}, id="tpm on arm64"),
         pytest.param({"tpm": True}, id="tpm without uefi"),
         pytest.param({"size": 0}, id="empty disk"),
         pytest.param({"size": 17000 * GIB}, id="too large"),

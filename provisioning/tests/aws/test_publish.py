@@ -263,6 +263,28 @@ def test_the_command(cloud: StandIn, impatient: None, checked: Path, capsys: pyt
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_an_image_for_arm64_starts_by_uefi_alone(
+    cloud: StandIn, aws: Aws, impatient: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = write_disk(tmp_path / "images", noise(1), size=16 << 20, architecture="arm64")
+    with disk.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    write_manifest(disk, version="0.1.0", sha256=digest, architecture="arm64")
+    assert shed(f"{PUBLISH} --image {disk} --boot-mode uefi-preferred") == Exit.USAGE
+    assert shed(f"{PUBLISH} --image {disk} --boot-mode uefi --tpm") == Exit.USAGE
+    assert cloud.count("StartSnapshot") == 0
+    capsys.readouterr()
+    assert shed(f"{PUBLISH} --image {disk} --json") == Exit.OK
+    image = image_of(aws, json.loads(capsys.readouterr().out)["images"][HOME], HOME)
+    assert (image["Architecture"], image["BootMode"]) == ("arm64", "uefi")
+    assert image["Name"] == f"trainshed-0.1.0-arm64-{digest[:12]}"
+    assert shed("validate aws 0.1.0 --architecture arm64 --json") == Exit.OK
+    rules = {row["rule"]: row["ok"] for row in json.loads(capsys.readouterr().out)}
+    assert rules["W04"]
+    assert rules["W05"]
+    assert rules["W10"]
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [

@@ -52,6 +52,17 @@ def test_a_whole_publication(shed: Shed) -> None:
     assert "%" in shed.err
 
 
+def test_an_image_for_arm64_claims_nothing_of_another_processor(shed: Shed, disk: bytes) -> None:
+    write_image(shed.image.parent, disk, architecture="arm64")
+    shed.publish()
+    [made] = shed.images.values()
+    assert (made["name"], made["family"]) == ("trainshed-0-1-0-arm64", "trainshed-arm64-candidate")
+    assert made["architecture"] == "ARM64"
+    assert {f["type"] for f in made["guestOsFeatures"]} == {"UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC"}
+    told = shed("validate", "gcp", "--json", made["name"])
+    assert {row["rule"] for row in told if row["ok"]} >= {"G01", "G02", "G03", "G04"}
+
+
 def test_what_google_unpacks_is_what_was_baked(shed: Shed, disk: bytes) -> None:
     shed.publish("--keep-archive")
     [kept] = shed.objects.values()

@@ -1,6 +1,6 @@
 """It starts everywhere we say it does: drivers, console, disks, cloud-init."""
 
-from trainshed_provision.architecture import ARCHITECTURES, Architecture
+from trainshed_provision.architecture import ARM64
 from trainshed_provision.assertions.result import Finding, Host, booted, nothing, settings
 
 DRIVERS = (
@@ -13,14 +13,14 @@ FULL = 0.9  # of its partition: a file system has tables of its own
 GRUB = "/boot/grub/grub.cfg"
 
 
-def _architecture(host: Host) -> Architecture:
-    return ARCHITECTURES[host.run("dpkg --print-architecture").stdout.strip()]
+def _is_pc(host: Host) -> bool:
+    return host.run("dpkg --print-architecture").stdout.strip() != ARM64.name
 
 
 def drivers(host: Host) -> Finding:
     """B02: built into the kernel, or in the initial RAM file system, for the disks and networks of each target."""
     seen = host.run("lsinitramfs /boot/initrd.img-*; cat /usr/lib/modules/*/modules.builtin").stdout
-    wanted = DRIVERS + (DRIVERS_OF_PCS if _architecture(host).bios else ())
+    wanted = DRIVERS + (DRIVERS_OF_PCS if _is_pc(host) else ())
     missing = [driver for driver in wanted if f"/{driver}.ko" not in seen]
     return Finding(
         ok=not missing,
@@ -55,7 +55,7 @@ def partitions(host: Host) -> Finding:
         "GPT": "LABEL: GPT",
         "ESP": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
     }
-    if _architecture(host).bios:
+    if _is_pc(host):
         wanted["BIOS boot"] = "21686148-6449-6E6F-744E-656564454649"
     missing = [name for name, mark in wanted.items() if mark not in table]
     return Finding(

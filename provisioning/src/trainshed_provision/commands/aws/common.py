@@ -4,13 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES
 from trainshed_provision.commands.sign import add_key
 from trainshed_provision.papers import signatures
 from trainshed_provision.papers.signatures import SecretKey
 from trainshed_provision.publish.aws import release
 from trainshed_provision.publish.aws.client import Aws
 from trainshed_provision.publish.aws.release import Seen
-from trainshed_provision.publish.aws.spec import ARCHITECTURES
 
 WORKERS = 32
 
@@ -18,7 +18,7 @@ WORKERS = 32
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Which image, and where."""
     parser.add_argument("version", metavar="VERSION", help="that was published, e.g. 0.1.0")
-    parser.add_argument("--architecture", choices=list(ARCHITECTURES), default="amd64", help="(%(default)s)")
+    parser.add_argument("--architecture", choices=list(ARCHITECTURES), default=AMD64.name, help="(%(default)s)")
     add_regions(parser)
 
 

@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from trainshed_provision.architecture import AMD64
 from trainshed_provision.bake import context
 from trainshed_provision.commands.aws import common
 from trainshed_provision.errors import Exit
@@ -17,7 +18,7 @@ from trainshed_provision.papers.index import Index
 from trainshed_provision.publish import source
 from trainshed_provision.publish.aws.client import Aws
 from trainshed_provision.publish.aws.publish import Published, publish
-from trainshed_provision.publish.aws.spec import PublishSpec
+from trainshed_provision.publish.aws.spec import PublishSpec, boot_modes
 from trainshed_provision.publish.progress import Progress
 from trainshed_provision.publish.source import Source
 
@@ -33,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_audience(parser)
     parser.add_argument(
         "--boot-mode",
-        choices=["uefi-preferred", "uefi"],
-        default="uefi-preferred",
-        help="uefi: machines without UEFI cannot launch it (%(default)s)",
+        choices=boot_modes(AMD64.name),
+        help="uefi: machines without UEFI cannot launch it (uefi-preferred; for arm64 uefi)",
     )
     parser.add_argument("--tpm", action="store_true", help="with a virtual TPM 2.0; needs --boot-mode uefi")
     parser.add_argument(
@@ -97,7 +97,7 @@ def wanted(options: argparse.Namespace, file: Source, *, home: str) -> PublishSp
         accounts=frozenset(options.account),
         arns=frozenset(options.arn),
         public=options.public,
-        boot_mode=options.boot_mode,
+        boot_mode=options.boot_mode or boot_modes(file.architecture)[0],
         tpm=options.tpm,
         deprecate_days=options.deprecate_days,
         prefix=options.prefix,

@@ -2,10 +2,11 @@
 
 from botocore.exceptions import ClientError
 
+from trainshed_provision.architecture import ARCHITECTURES
 from trainshed_provision.errors import ShedError
 from trainshed_provision.publish.aws.client import Aws, code_of, told
 from trainshed_provision.publish.aws.observe import image_named
-from trainshed_provision.publish.aws.spec import ARCHITECTURES, ROOT_DEVICE, PublishSpec, pairs
+from trainshed_provision.publish.aws.spec import ROOT_DEVICE, PublishSpec, pairs
 
 
 def register(spec: PublishSpec, aws: Aws, *, region: str, snapshot: str) -> str:
@@ -14,7 +15,7 @@ def register(spec: PublishSpec, aws: Aws, *, region: str, snapshot: str) -> str:
     asked = {
         "Name": spec.name,
         "Description": f"Trainshed {spec.version}, an experiment server",
-        "Architecture": ARCHITECTURES[spec.architecture],
+        "Architecture": ARCHITECTURES[spec.architecture].ec2,
         "VirtualizationType": "hvm",
         "RootDeviceName": ROOT_DEVICE,
         "BlockDeviceMappings": [{"DeviceName": ROOT_DEVICE, "Ebs": root}],

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES
 from trainshed_provision.errors import Exit, ShedError
 
 GIB = 1 << 30
@@ -11,12 +12,11 @@ BLOCK = 512 * 1024  # EBS direct knows no other size
 LARGEST_GIB = 16384  # of a gp3 volume
 MANAGED_BY = "trainshed"  # garbage collection and revocation touch nothing without this tag
 ROOT_DEVICE = "/dev/xvda"
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}  # Debian's name to EC2's
 
 ACCOUNT = re.compile(r"\d{12}")
 ARN = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:(organization|ou)/o-[a-z0-9]{10,32}(/ou-[a-z0-9-]+)?")
 PREFIX = re.compile(r"(/[A-Za-z0-9_.-]+)+")
-NAME = re.compile(r"trainshed-(?P<version>.+)-(?P<architecture>amd64|arm64)-(?P<disk>[0-9a-f]{12})")
+NAME = re.compile(rf"trainshed-(?P<version>.+)-(?P<architecture>{'|'.join(ARCHITECTURES)})-(?P<disk>[0-9a-f]{{12}})")
 
 BootMode = Literal["uefi-preferred", "uefi"]
 
@@ -62,6 +62,10 @@ class PublishSpec:
             )
         if self.architecture not in ARCHITECTURES:
             raise _usage(f"EC2 has no machines for '{self.architecture}'", f"it has {', '.join(ARCHITECTURES)}")
+        if self.boot_mode not in boot_modes(self.architecture):
+            raise _usage(
+                f"EC2 starts {self.architecture} by UEFI alone", "add --boot-mode uefi, or leave --boot-mode out"
+            )
         if self.tpm and (self.boot_mode != "uefi" or self.architecture != "amd64"):
             raise _usage("a TPM needs UEFI on amd64", "add --boot-mode uefi, or leave --tpm out")
         if not 0 < self.size <= LARGEST_GIB * GIB:
@@ -112,6 +116,11 @@ class PublishSpec:
     def parameter(self, which: str = "") -> str:
         """The SSM parameter that leads to the image: of this version, or "latest"."""
         return parameter(self.prefix, self.architecture, which or self.version)
+
+
+def boot_modes(architecture: str) -> tuple[BootMode, ...]:
+    """What EC2 can start it by; the first one is ours."""
+    return ("uefi-preferred", "uefi") if architecture == AMD64.name else ("uefi",)
 
 
 def parameter(prefix: str, architecture: str, which: str) -> str:

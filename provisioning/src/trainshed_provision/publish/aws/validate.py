@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES
 from trainshed_provision.assertions import Result
 from trainshed_provision.publish.aws.release import Seen
-from trainshed_provision.publish.aws.spec import MANAGED_BY, NAME
+from trainshed_provision.publish.aws.spec import MANAGED_BY, NAME, boot_modes
 
 TAGS = ("Product", "Version", "Architecture", "Commit", "Tree", "Disk")
 
@@ -67,13 +68,14 @@ def _attributes(asked: Asked) -> tuple[str, str]:
         root.get("VolumeType"),
         root.get("DeleteOnTermination"),
     ]
-    wanted = [True, "simple", "gp3", True, mode if mode in ("uefi", "uefi-preferred") else "uefi-preferred"]
+    modes = next(boot_modes(one.name) for one in ARCHITECTURES.values() if one.ec2 == image["Architecture"])
+    wanted = [True, "simple", "gp3", True, mode if mode in modes else modes[0]]
     return ", ".join(map(str, [*found, mode])), ", ".join(map(str, wanted))
 
 
 def _tpm(asked: Asked) -> tuple[str, str]:
     image = asked.here.image
-    fits = image.get("BootMode") == "uefi" and image.get("Architecture") == "x86_64"
+    fits = image.get("BootMode") == "uefi" and image["Architecture"] == AMD64.ec2
     found = str(image.get("TpmSupport") or "none")
     return found, found if fits else "none"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from trainshed_provision.architecture import AMD64, ARCHITECTURES
 from trainshed_provision.errors import Exit, ShedError
 from trainshed_provision.publish.gcp.api import Client, Refused, told
 from trainshed_provision.publish.source import Source
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LOCATION = re.compile(r"us|eu|asia|[a-z]+-[a-z]+[0-9]+")
 # What Debian's own image claims, and what ours boots with: an image that does not say UEFI_COMPATIBLE starts no shielded VM.
-FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2")
-ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}  # by Debian's name
+FEATURES = ("UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC")
+# What AMD's processors can besides: by Google's name of the architecture.
+MORE_FEATURES = {AMD64.gce: ("SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2")}
 MANAGED, CONTENT, REVOKED, VERSION = "managed-by", "content", "revoked", "version"  # labels
 OURS = "trainshed"
 LABEL_LETTERS = 63  # a label holds one letter less than a sha256 has
@@ -98,6 +100,11 @@ def content_of(source: Source) -> str:
     return source.sha256[:LABEL_LETTERS]
 
 
+def features_of(architecture: str) -> tuple[str, ...]:
+    """What an image claims, by Google's name of its architecture."""
+    return FEATURES + MORE_FEATURES.get(architecture, ())
+
+
 def check_name(name: str, what: str) -> None:
     """Raise USAGE unless Google takes the name of an image or a family."""
     if not NAME.fullmatch(name):
@@ -122,12 +129,13 @@ def request(source: Source, *, name: str, family: str, location: str, archive: s
     """The image for images.insert. archive: its address in Cloud Storage."""
     if source.architecture not in ARCHITECTURES:
         raise ShedError(f"Google has no machines for the architecture '{source.architecture}'", code=Exit.USAGE)
+    architecture = ARCHITECTURES[source.architecture].gce
     return {
         "name": name,
         "family": family + CANDIDATE,
         "description": f"Trainshed {source.version}, commit {source.commit}, tree {source.tree}, archive {source.sha256}",
-        "architecture": ARCHITECTURES[source.architecture],
-        "guest_os_features": [{"type_": feature} for feature in FEATURES],
+        "architecture": architecture,
+        "guest_os_features": [{"type_": feature} for feature in features_of(architecture)],
         "labels": {
             MANAGED: OURS,
             VERSION: _word(source.version),

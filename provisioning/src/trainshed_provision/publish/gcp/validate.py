@@ -3,15 +3,15 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from trainshed_provision.architecture import ARCHITECTURES
 from trainshed_provision.assertions import Result
 from trainshed_provision.publish.gcp.deprecate import newest
 from trainshed_provision.publish.gcp.images import (
-    ARCHITECTURES,
     CANDIDATE,
     CONTENT,
-    FEATURES,
     VERSION,
     Image,
+    features_of,
 )
 
 
@@ -44,7 +44,7 @@ def _unpacked(seen: Seen) -> tuple[bool, str, str]:
 
 
 def _features(seen: Seen) -> tuple[bool, str, str]:
-    found, wanted = seen.image.features, frozenset(FEATURES)
+    found, wanted = seen.image.features, frozenset(features_of(seen.image.architecture))
     return found == wanted, _list(found), _list(wanted)
 
 
@@ -58,7 +58,7 @@ def _described(seen: Seen) -> tuple[bool, str, str]:
     missing = [
         what
         for what, there in {
-            "architecture": image.architecture in ARCHITECTURES.values(),
+            "architecture": image.architecture in {one.gce for one in ARCHITECTURES.values()},
             "family": bool(image.family),
             "labels": image.ours and bool(image.labels.get(CONTENT)) and bool(image.labels.get(VERSION)),
             "commit in the description": bool(commit) and commit in image.description,

@@ -22,10 +22,12 @@ def noise(*indices: int, seed: int = 1) -> Blocks:
     return {index: random.Random(f"{seed} {index}").randbytes(BLOCK) for index in indices}
 
 
-def write_disk(folder: Path, blocks: Blocks, *, version: str = "0.1.0", size: int = GIB) -> Path:
+def write_disk(
+    folder: Path, blocks: Blocks, *, version: str = "0.1.0", size: int = GIB, architecture: str = "amd64"
+) -> Path:
     """A sparse disk of these blocks, and its manifest. The sha256 is of what is in it: a real one of 1 GiB takes a second."""
     folder.mkdir(exist_ok=True)
-    path = folder / f"trainshed-{version}-amd64.raw"
+    path = folder / f"trainshed-{version}-{architecture}.raw"
     with path.open("wb") as file:
         file.truncate(size)
         for index, data in blocks.items():
@@ -34,17 +36,17 @@ def write_disk(folder: Path, blocks: Blocks, *, version: str = "0.1.0", size: in
     digest = hashlib.sha256(repr(size).encode())
     for index in sorted(blocks):
         digest.update(repr(index).encode() + blocks[index])
-    write_manifest(path, version=version, sha256=digest.hexdigest())
+    write_manifest(path, version=version, sha256=digest.hexdigest(), architecture=architecture)
     return path
 
 
-def write_manifest(disk: Path, *, version: str, sha256: str) -> None:
+def write_manifest(disk: Path, *, version: str, sha256: str, architecture: str = "amd64") -> None:
     """What a bake says of a disk."""
     manifest = {
         "version": version,
         "commit": "c" * 40,
         "tree_digest": "d" * 64,
-        "architecture": "amd64",
+        "architecture": architecture,
         "files": {"raw": {"file": disk.name, "sha256": sha256, "bytes": disk.stat().st_size}},
     }
     disk.with_suffix(".manifest.json").write_text(json.dumps(manifest))
