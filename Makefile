@@ -5,7 +5,7 @@ BIN := .venv/bin
 FAST_TMP := $(firstword $(wildcard /dev/shm) /tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-formats test-all soak lock lock-images bench packer wheel
+.PHONY: help check format lint types imports audit docs docs-check test test-faults test-fuzz test-sdk test-proxies test-image test-formats test-arm64 test-all soak lock lock-images bench packer wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 min
 
 test-formats: ## boot the VMDK, the VHD and the archive for Google on hardware of their kind (root; 6 minutes)
 	TRAINSHED_FORMATS=1 $(BIN)/pytest -p no:cacheprovider -m image tests/infra/test_formats.py
+
+test-arm64: ## bake for arm64, run its container, boot its disk, all by emulation (root; needs qemu-user-static, qemu-system-arm, qemu-efi-aarch64)
+	TRAINSHED_ARM64=1 $(BIN)/pytest -p no:cacheprovider -m image tests/infra/test_arm64.py
 
 soak: ## the fault tests in full, and long searches for a counterexample
 	TRAINSHED_SOAK=1 $(BIN)/pytest -m "faults or fuzz or not (sdk or image or proxies)" -k "faults or fuzz or kill or agree or any_calls" server/tests

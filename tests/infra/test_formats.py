@@ -14,6 +14,7 @@ import pytest
 from tests.infra.appliance import BOOT_SECONDS, IMAGES, Appliance, free_ports
 
 from trainshed_provision import plan, process
+from trainshed_provision.architecture import AMD64
 from trainshed_provision.formats import gce, ova, qcow2, vhd, vmdk
 from trainshed_provision.spec import GIB, Ports, VmSpec
 from trainshed_provision.targets.vm import boot, qemu
@@ -56,7 +57,7 @@ class Hardware:
             ]
         return [
             *(qemu.program(spec), "-machine", self.machine, "-accel", "tcg,thread=multi"),
-            *("-cpu", qemu.HARDWARE[spec.architecture].cpu),
+            *("-cpu", AMD64.cpu),
             *("-smp", "2", "-m", str(spec.memory_mib), "-display", "none", "-daemonize"),
             *("-serial", f"file:{folder / 'serial.log'}", "-qmp", "unix:monitor.sock,server=on,wait=off"),
             *("-pidfile", str(folder / "qemu.pid")),

@@ -97,8 +97,9 @@ class Bake:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What external programs are told, so that the same inputs give the same files."""
-        return {"SOURCE_DATE_EPOCH": str(self.epoch), "TZ": "UTC", "LC_ALL": "C.UTF-8", "TMPDIR": str(self.work)}
+        """What external programs are told, so that the same inputs give the same files; QEMU too, where it runs them."""
+        same = {"SOURCE_DATE_EPOCH": str(self.epoch), "TZ": "UTC", "LC_ALL": "C.UTF-8", "TMPDIR": str(self.work)}
+        return {**same, "QEMU_CPU": self.architecture.cpu}
 
 
 def checkout() -> Path:

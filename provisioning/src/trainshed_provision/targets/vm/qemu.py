@@ -21,10 +21,9 @@ SOCKET_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What QEMU calls a machine. cpu: that it emulates. package: of the UEFI; variables: a template, each machine has its copy."""
+    """What QEMU calls a machine. package: of the UEFI; variables: a template, each machine has its copy."""
 
     machine: str
-    cpu: str
     package: str
     code: Path
     variables: Path
@@ -33,15 +32,12 @@ class Hardware:
 HARDWARE = {
     "amd64": Hardware(
         machine="q35",
-        # Debian is content with qemu64, numpy wants x86-64-v2 (any processor since 2009); `max` makes emulation half as slow again.
-        cpu="qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm",
         package="ovmf",
         code=Path("/usr/share/OVMF/OVMF_CODE_4M.fd"),
         variables=Path("/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ),
     "arm64": Hardware(
         machine="virt,gic-version=max",  # a host's processor has not every generation of it
-        cpu="cortex-a72",
         package="qemu-efi-aarch64",
         code=Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
         variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
@@ -70,13 +66,12 @@ def firmware(spec: VmSpec) -> Hardware:
 def argv(spec: VmSpec, folder: Folder, *, system: Path) -> list[str]:
     """The command line of a machine over the system disk. The monitor socket is relative to the folder, see start()."""
     forwards = [f"hostfwd=tcp:127.0.0.1:{getattr(spec.ports, n)}-:{port}" for n, port in GUEST_PORTS.items()]
-    hardware = HARDWARE[spec.architecture]
     return [
         program(spec),
         *("-name", f"trainshed-{spec.name}"),
-        *("-machine", hardware.machine),
+        *("-machine", HARDWARE[spec.architecture].machine),
         *("-accel", f"{spec.accel},thread=multi" if spec.accel == "tcg" else spec.accel),
-        *("-cpu", hardware.cpu if spec.accel == "tcg" else "host"),
+        *("-cpu", ARCHITECTURES[spec.architecture].cpu if spec.accel == "tcg" else "host"),
         *("-smp", str(spec.cpus)),
         *("-m", str(spec.memory_mib)),
         *("-display", "none"),
