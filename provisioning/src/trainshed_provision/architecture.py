@@ -11,8 +11,8 @@ class Architecture:
     name: Debian's, OCI's and ours. machine: the kernel's, and that of Python's wheels, of the folder of libraries and of QEMU.
     loader: of programs, in that folder. elf: its number in the head of a program. ends: machine code that ends with code 0.
     root: type of its root partition, by the discoverable partitions specification. bios: whether it has one; all have UEFI.
-    cpu: the one that QEMU emulates. efi: what firmware calls it in the names of files. grub: the folder of Debian's signed GRUB. ec2, gce: the names
-    that the clouds have.
+    cpu: the one that QEMU emulates. efi: in the names of files that firmware looks for. grub: the folder of Debian's signed
+    GRUB. ec2, gce: the names that the clouds have.
     """
 
     name: str
