@@ -52,12 +52,13 @@ def test_the_program_says_what_it_is_for(architecture: Architecture) -> None:
     assert machine == {"amd64": 62, "arm64": 183}[architecture.name]
 
 
-def test_what_does_not_run_here_is_told_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_run_here_is_told_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(argv: list[str]) -> bytes:
         raise ShedError("Exec format error")
 
     monkeypatch.setattr(process, "run", refuse)
     with pytest.raises(ShedError, match="does not run programs for arm64") as caught:
-        foreign.need(ARM64)
+        foreign.need(ARM64, within=tmp_path)
     assert caught.value.code == Exit.MISSING
     assert "qemu-user-static" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []

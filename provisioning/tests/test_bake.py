@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_is_named_as_the_cause(tmp_path: Path, monkeypatch:
 def test_too_little_room_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(process, "need", lambda *programs: None)
-    monkeypatch.setattr(foreign, "need", lambda architecture: None)
+    monkeypatch.setattr(foreign, "need", lambda architecture, within: None)
     full_disk(monkeypatch, 1 << 30)
     with pytest.raises(ShedError, match="6144 MB free") as caught:
         command.preflight(tmp_path / "build", AMD64)

@@ -17,9 +17,9 @@ SEGMENT = struct.Struct("<IIQQQQQQ")
 PROGRAM, LOADED, READ_AND_RUN = 2, 1, 5
 
 
-def need(architecture: Architecture) -> None:
-    """Run the smallest program there is, in a root with nothing else in it. MISSING when it does not run."""
-    with tempfile.TemporaryDirectory(prefix="shed-probe-") as folder:
+def need(architecture: Architecture, *, within: Path) -> None:
+    """Run the smallest program there is, in a root with nothing else in it, in that folder. MISSING when it does not run."""
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=within) as folder:
         file = Path(folder, "probe")
         file.write_bytes(program(architecture))
         file.chmod(0o755)

@@ -143,8 +143,8 @@ def preflight(build: Path, architecture: Architecture) -> None:
     """Raise for what would end a bake half-way: rights, programs, a processor that does not run them, room."""
     _need_root("baking", why="it makes a file system with other owners' files")
     process.need(*stages.PROGRAMS)
-    foreign.need(architecture)
     build.mkdir(parents=True, exist_ok=True)
+    foreign.need(architecture, within=build)
     free = shutil.disk_usage(build).free
     if free < NEEDED_BYTES:
         raise ShedError(
