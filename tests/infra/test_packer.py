@@ -50,7 +50,7 @@ def shed(*words: str, code: int = 0, environment: Mapping[str, str] = MappingPro
 
 @pytest.fixture(scope="module")
 def plain(docker: Docker, baked: None) -> str:
-    (base,) = (ROOT / "build" / "cache").glob("base-*.tar")
+    (base,) = (ROOT / "build" / "cache").glob("base-amd64-*.tar")
     docker("import", base, PLAIN)
     return PLAIN
 
