@@ -1,6 +1,5 @@
 """Asks the image rules of a tree that is not booted."""
 
-import os
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -34,8 +33,8 @@ class Tree:
     def run(self, command: str, *args: str) -> Answer:
         """As Testinfra's run: %s stands for a quoted argument."""
         line = command % tuple(shlex.quote(a) for a in args) if args else command
-        argv = in_root(self.bake, ["chroot", self.bake.tree, "env", "-i", *ENVIRONMENT, "sh", "-c", line])
+        told = ("env", "-i", *ENVIRONMENT, f"QEMU_CPU={self.bake.architecture.cpu}")
+        argv = in_root(self.bake, ["chroot", self.bake.tree, *told, "sh", "-c", line])
         # Not process.run: a rule may want a command to fail.
-        environment = {**os.environ, "QEMU_CPU": self.bake.architecture.cpu}
-        done = subprocess.run([str(a) for a in argv], env=environment, capture_output=True, check=False)  # noqa: S603 - an argv list
+        done = subprocess.run([str(a) for a in argv], capture_output=True, check=False)  # noqa: S603 - an argv list
         return Answer(rc=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
