@@ -13,6 +13,9 @@ from trainshed_provision.errors import Exit
 from trainshed_provision.spec import VmSpec
 from trainshed_provision.targets.vm.folder import Folder
 
+# Below those that the kernel gives to connections, of which any may be taken.
+FREE = "--web-port 18080 --api-port 18008 --files-port 18081 --ssh-port 12222"
+
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -92,16 +95,14 @@ def test_a_foreign_data_disk(state: Path, baked: Path, tmp_path: Path, capsys: p
     disk = tmp_path / "holiday.raw"
     disk.write_bytes(b"photographs" + bytes(2**20))
     before = disk.read_bytes()
-    free = "--web-port 58080 --api-port 58008 --files-port 58081 --ssh-port 52222"
-    assert shed(f"launch vm --image {baked} {free} --data-disk {disk}") == Exit.CONFLICT
+    assert shed(f"launch vm --image {baked} {FREE} --data-disk {disk}") == Exit.CONFLICT
     assert "not touched" in capsys.readouterr().err
     assert disk.read_bytes() == before
     assert machines(state) == []
 
 
 def test_no_free_disk(state: Path, baked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    free = "--web-port 58080 --api-port 58008 --files-port 58081 --ssh-port 52222"
-    assert shed(f"launch vm --image {baked} {free} --data-size 100000000") == Exit.NO_SPACE
+    assert shed(f"launch vm --image {baked} {FREE} --data-size 100000000") == Exit.NO_SPACE
     assert "--data-size" in capsys.readouterr().err
     assert machines(state) == []
 
