@@ -123,55 +123,62 @@ while True:
     signal.pause()
 """
 
-# A folder of state instead of a daemon: the pid of each unit, and how often the server came to nothing.
-SYSTEMCTL = r"""
-import os, signal, subprocess, sys, time
-from pathlib import Path
+# A folder of state instead of a daemon: the pid of each unit and what was loaded. In sh, for it is asked many times a second.
+SYSTEMCTL = r"""#!/bin/sh
+root=$(dirname "$0")
+ready=$root/run/trainshed/ready
+verb=$1
+for unit; do :; done
 
-root = Path(__file__).parent
-ready = root / "run/trainshed/ready"
-verb, unit = sys.argv[1], sys.argv[-1]
+look() { # pid: 0 for none
+    pid=0
+    [ -e "$root/$unit.pid" ] || return
+    read -r pid <"$root/$unit.pid"
+    { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || pid=0
+    case ${stat##*) } in Z*) pid=0 ;; esac
+}
 
-def alive(unit):
-    try:
-        pid = int((root / f"{unit}.pid").read_text())
-        return pid if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z" else 0
-    except (OSError, ValueError):
-        return 0
+launch() {
+    READY=$ready setsid "$@" </dev/null >>"$root/$unit.log" 2>&1 &
+    echo $! >"$root/$unit.pid"
+}
 
-def launch(unit, argv):
-    with (root / f"{unit}.log").open("ab") as log:
-        made = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                env={**os.environ, "READY": str(ready)})
-    (root / f"{unit}.pid").write_text(str(made.pid))
-
-if verb == "start" and not alive(unit):
-    (root / "starts").open("a").write(f"{unit}\n")
-    if unit == "trainshed.service":
-        ready.unlink(missing_ok=True)  # as systemd removes the folder of a unit that died
-        trial = root / "loaded"
-        ports = " ".join(f"--{n}-port {p}" for n, p in zip(("web", "api", "files"), (root / "ports").read_text().split()))
-        line = f"{root}/opt/current/bin/trainshed serve --host 0.0.0.0 --data-dir {root}/var/data {ports}"
-        if trial.exists() and trial.read_text():
-            line = trial.read_text().splitlines()[-1].partition("=")[2]
-        launch(unit, line.split())
-    else:
-        launch(unit, [sys.executable, "-I", *(root / "runner").read_text().split("\n"), "run"])
-elif verb == "daemon-reload":
-    file = root / "run/systemd/system/trainshed.service.d/upgrade.conf"
-    (root / "loaded").write_text(file.read_text() if file.exists() else "")
-elif verb == "stop" and (pid := alive(unit)):
-    os.kill(pid, signal.SIGTERM)
-    while alive(unit):
-        time.sleep(0.002)
-elif verb == "show":
-    state = "active" if alive(unit) else "failed" if unit == "trainshed.service" else "inactive"
-    if "--property=MainPID" in sys.argv:
-        print(alive(unit))
-    elif "--value" in sys.argv:
-        print(state)
-    else:
-        print(f"ActiveState={state}\nNRestarts=0")
+look
+case $verb in
+start)
+    [ "$pid" = 0 ] || exit 0
+    echo "$unit" >>"$root/starts"
+    if [ "$unit" = trainshed.service ]; then
+        rm -f "$ready" # as systemd removes the folder of a unit that died
+        read -r web api files <"$root/ports"
+        line="$root/opt/current/bin/trainshed serve --host 0.0.0.0 --data-dir $root/var/data"
+        line="$line --web-port $web --api-port $api --files-port $files"
+        if [ -s "$root/loaded" ]; then line=$(sed -n 's/^ExecStart=\(..*\)/\1/p' "$root/loaded"); fi
+        launch $line
+    else
+        launch "$root/runner"
+    fi
+    ;;
+daemon-reload)
+    cat "$root/run/systemd/system/trainshed.service.d/upgrade.conf" >"$root/loaded" 2>/dev/null
+    exit 0
+    ;;
+stop)
+    [ "$pid" = 0 ] || kill "$pid"
+    while [ "$pid" != 0 ]; do
+        sleep 0.005
+        look
+    done
+    ;;
+show)
+    if [ "$pid" != 0 ]; then state=active; elif [ "$unit" = trainshed.service ]; then state=failed; else state=inactive; fi
+    case "$*" in
+    *MainPID*) echo "$pid" ;;
+    *--value*) echo $state ;;
+    *) printf 'ActiveState=%s\nNRestarts=0\n' $state ;;
+    esac
+    ;;
+esac
 """
 
 COMMAND = r"""
@@ -246,9 +253,9 @@ class Host:
         (self.root / "server.py").write_text(SERVER)
         (self.root / "mortal.py").write_text(MORTAL)
         (self.root / "ports").write_text(" ".join(map(str, self.ports)))
-        for name, text in (("systemctl", SYSTEMCTL), ("command", COMMAND)):
-            self.script(self.root / name, text)
-        (self.root / "runner").write_text("\n".join([str(PROGRAM), "--layout", self.layout]))
+        self.script("systemctl", SYSTEMCTL)
+        self.script("command", f"#!{sys.executable} -IS\n{COMMAND}")
+        self.script("runner", f"#!/bin/sh\nexec {sys.executable} -I {PROGRAM} --layout '{self.layout}' run\n")
         self.install("0.1.0")
         self.install("0.2.0")
         (self.root / "opt/current").symlink_to("releases/0.1.0")
@@ -266,9 +273,9 @@ class Host:
         (self.root / "var/data/files/a/model.bin").write_bytes(b"weights" * 1000)
         (self.root / "var/data/secrets/token").write_text("secret")
 
-    def script(self, path: Path, text: str) -> None:
-        path.write_text(f"#!{sys.executable} -IS\n{text}")
-        path.chmod(0o755)
+    def script(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text)
+        (self.root / name).chmod(0o755)
 
     def install(self, version: str, broken: str = "") -> None:
         """A version, broken in some way."""
