@@ -64,6 +64,7 @@ test-arm64: ## bake for arm64, run its container, boot its disk, all by emulatio
 
 soak: ## the fault tests in full, and long searches for a counterexample
 	TRAINSHED_SOAK=1 $(BIN)/pytest -m "faults or fuzz or not (sdk or image or proxies)" -k "faults or fuzz or kill or agree or any_calls" server/tests
+	TRAINSHED_SOAK=1 $(BIN)/pytest -m "faults or image" tests/infra/test_upgrade_program.py tests/infra/test_upgrade.py
 
 test-all: check test-faults test-fuzz test-sdk test-proxies test-image ## everything
 

@@ -176,7 +176,7 @@ class Machine:
                 ]
                 body = "\n".join(map(json.dumps, lines)).encode()
                 self._ask("api", "events.add_batch", body, "application/json-lines")
-        head = '--x\r\nContent-Disposition: form-data; name="model.bin"; filename="model.bin"\r\n\r\n'
+        head = '--x\r\nContent-Disposition: form-data; name="team/model.bin"; filename="team/model.bin"\r\n\r\n'
         self._ask(
             "files", "team", head.encode() + b"weights" * 999 + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
         )

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 from tests.infra.upgrade_host import Host, program
+
+from trainshed.testing.live import LiveServer
 
 
 @pytest.fixture
@@ -56,6 +59,7 @@ def test_an_upgrade_keeps_the_data_and_sets_them_aside_as_they_were(host: Host) 
     assert (again.returncode, again.stdout) == (0, "0.2.0 runs already; nothing was changed\n")
 
 
+STEP = 1 if os.environ.get("TRAINSHED_SOAK") else 7  # operations between two at which the program is killed
 slowly = pytest.mark.faults  # each takes a second or two
 
 
@@ -116,9 +120,9 @@ def test_after_a_loss_of_power_the_boot_goes_back_or_on_before_the_server_starts
 @slowly
 @pytest.mark.parametrize("broken", ["", "loses"])
 def test_killed_after_any_operation_the_data_are_whole(tmp_path: Path, broken: str) -> None:
-    last, number = False, 0
+    last, number = False, 1 - STEP
     while not last:
-        number += 1
+        number += STEP
         (tmp_path / str(number)).mkdir()
         host = Host(tmp_path / str(number))
         try:
@@ -127,11 +131,11 @@ def test_killed_after_any_operation_the_data_are_whole(tmp_path: Path, broken: s
             host.install("0.2.0", broken)
             host.plan()
             last = host.run(str(number)).returncode == 0
-            if number % 2:  # a loss of power, and the boot after it
+            if number // STEP % 2:  # a loss of power, and the boot after it
                 host.lose_power()
                 host.start()
             else:
-                assert host.run(str(number // 2)).returncode in (0, -9)  # and killed again
+                assert host.run(str(1 + number // 2)).returncode in (0, -9)  # and killed again
             assert host.run().returncode == 0, host.log()
             held = {**host.holds(), "keys": 0}
             assert held == {**before, "form": 2 if host.current == "0.2.0" else 1}, number
@@ -317,3 +321,21 @@ def test_files_that_changed_since_are_brought_back_and_what_stood_there_is_kept(
     assert program.link(kept, served, tmp_path / "aside") == 1
     assert (served / "a/one").read_text() == "one"
     assert (tmp_path / "aside/a/one").read_text() == "another"
+
+
+@slowly
+def test_the_check_is_understood_by_the_server_of_this_checkout_and_leaves_nothing(tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data")
+    server.start()
+    try:
+        keys = server.environment()
+        pair = {"access_key": keys["CLEARML_API_ACCESS_KEY"], "secret_key": keys["CLEARML_API_SECRET_KEY"]}
+        task = server.call("tasks.create", name="of somebody", type="training")["id"]
+        server.call("events.add", task=task, type="log", worker="w", level="info", msg="line", timestamp=1)
+        before = program.account(tmp_path / "data")
+        assert (before["tasks"], before["log lines"], before["users"] > 0) == (1, 1, True)
+        program.smoke({name: server.url(name) for name in program.LISTENERS}, pair)
+        assert program.account(tmp_path / "data") == before
+        assert [path for path in (tmp_path / "data/files").rglob("*") if path.is_file()] == []
+    finally:
+        server.stop()

@@ -72,10 +72,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Content-Type"] and "multipart" in self.headers["Content-Type"]:
-            name, content = re.search(rb'name="(\w+)".*?\r\n\r\n(\w+)\r\n', body, re.S).groups()
-            folder = data / "files" / self.path.strip("/")
-            folder.mkdir(parents=True)
-            (folder / name.decode()).write_bytes(content)
+            name, content = re.search(rb'name="([^"]+)".*?\r\n\r\n(\w+)\r\n', body, re.S).groups()
+            path = data / "files" / name.decode()
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content)
             return self.reply({})
         fields = json.loads(body or "{}")
         if self.path == "/auth.login":

@@ -421,10 +421,11 @@ def smoke(urls: Mapping[str, str], key: Mapping[str, str]) -> None:
 
 def file_there_and_back(files: str, token: str, word: str) -> None:
     """Upload a file, read it, remove it. Raises Broken."""
-    head = f'--{word}\r\nContent-Disposition: form-data; name="{word}"; filename="{word}"\r\n\r\n'
+    path = f"upgrade-{word}/{word}"
+    head = f'--{word}\r\nContent-Disposition: form-data; name="{path}"; filename="{path}"\r\n\r\n'
     body, kind = f"{head}{word}\r\n--{word}--\r\n".encode(), f"multipart/form-data; boundary={word}"
-    url = f"{files}/upgrade-{word}/{word}"
-    ask(f"{files}/upgrade-{word}", token=token, body=body, kind=kind)
+    url = f"{files}/{path}"
+    ask(files, token=token, body=body, kind=kind)
     try:
         if ask(url, token=token) != word.encode():
             raise Broken("a file is not read as it was written")

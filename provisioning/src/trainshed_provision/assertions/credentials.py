@@ -19,7 +19,8 @@ ENABLED = {
     *("systemd-networkd-persistent-storage.service", "systemd-networkd-wait-online.service"),
     *("systemd-networkd.service", "systemd-networkd.socket", "systemd-resolved.service"),
     *("systemd-timesyncd.service", "trainshed-config.service", "trainshed-data-grow.service"),
-    *("trainshed-data.service", "trainshed-firewall.service", "trainshed-welcome.service", "trainshed.service"),
+    *("trainshed-data.service", "trainshed-firewall.service", "trainshed-guard.service"),
+    *("trainshed-welcome.service", "trainshed.service"),
 }
 S3_KEYS = {"bucket", "prefix", "endpoint", "region"}
 NO_SHELL = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/bin/sync")
