@@ -1,10 +1,12 @@
-"""Upgrades on a real host: Debian with systemd in a container, converged, upgraded and taken back by ansible-playbook."""
+"""Upgrades on a real host: Debian with its own systemd, converged, upgraded and taken back by ansible-playbook."""
 
+import base64
 import hashlib
 import json
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,9 +19,10 @@ from typing import Any
 
 import pytest
 from tests.infra.appliance import ROOT
-from tests.infra.docker import Container, Docker, container
+from tests.infra.docker import answers
+from tests.infra.systemd_host import SystemdHost
 
-from trainshed.testing.live import wait_until
+from trainshed.testing.live import free_ports, wait_until
 from trainshed_provision.bake import wheelhouse
 from trainshed_provision.bake.context import Bake
 
@@ -78,8 +81,8 @@ def wheels(version: str, folder: Path) -> Path:
 class Machine:
     """The host, and the playbooks for it."""
 
-    container: Container
-    folder: Path
+    host: SystemdHost
+    ports: dict[str, int]
     houses: dict[str, Path]
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -94,17 +97,20 @@ class Machine:
     def begin(self, playbook: Path, *options: str, **variables: Any) -> "subprocess.Popen[str]":
         """Start a playbook."""
         told = {"trainshed_data_volume": False, "trainshed_firewall": False, **variables}
-        docker = self.container.docker
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        connection = ["--inventory", f"{self.container.id},", "--connection", "community.docker.docker"]
+        enter = self.host.folder / "enter"
+        enter.write_text(f'#!/bin/sh\nshift\nexec {shlex.join(self.host.enter())} "$@"\n')
+        enter.chmod(0o755)
+        connection = ["--inventory", f"/proc/{self.host.pid}/root,", "--connection", "community.general.chroot"]
         return subprocess.Popen(
             [program, *connection, "--extra-vars", json.dumps(told), *options, str(playbook)],
             env={
                 **os.environ,
-                **docker.environment,
+                "ANSIBLE_CHROOT_EXE": str(enter),
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-                "ANSIBLE_HOME": str(self.folder / "ansible"),
+                "ANSIBLE_HOME": str(self.host.folder / "ansible"),
+                "ANSIBLE_REMOTE_TMP": "/tmp/ansible",
                 "USER": "ann",
             },
             stdin=subprocess.DEVNULL,
@@ -124,25 +130,29 @@ class Machine:
 
     def back(self) -> None:
         """To the old version, without a playbook: quick."""
-        found = json.loads(self.container.inside("trainshed-upgrade", "preflight", "--back", f"--to={OLD}"))
-        self.container.inside("trainshed-upgrade", "switch", f"--to={OLD}", f"--restore={found['restore']}")
+        found = json.loads(self.host.inside("trainshed-upgrade", "preflight", "--back", f"--to={OLD}"))
+        self.host.inside("trainshed-upgrade", "switch", f"--to={OLD}", f"--restore={found['restore']}")
 
     @property
     def version(self) -> str:
         """The one that is pointed at."""
-        return Path(self.container.inside("readlink", "/opt/trainshed/current").strip()).name
+        return Path(self.host.inside("readlink", "/opt/trainshed/current").strip()).name
 
     def serves(self) -> str:
         """Wait until all three listeners answer; the version that does."""
-        self.container.answers()
+        wait_until(lambda: all(answers(self.url(name)) for name in self.ports), seconds=60, poll=0.05)
         return self.version
+
+    def url(self, listener: str) -> str:
+        """The address of a listener."""
+        return f"http://127.0.0.1:{self.ports[listener]}"
 
     def call(self, endpoint: str, **fields: Any) -> Any:
         """The data of a reply of the API."""
         return self._ask("api", endpoint, json.dumps(fields).encode(), "application/json")
 
     def _ask(self, listener: str, path: str, body: bytes, kind: str) -> Any:
-        request = urllib.request.Request(f"{self.container.urls[listener]}/{path}", body, {"Content-Type": kind})
+        request = urllib.request.Request(f"{self.url(listener)}/{path}", body, {"Content-Type": kind})
         request.add_header("Authorization", f"Bearer {self.keys['token']}" if self.keys else "")
         with urllib.request.urlopen(request, timeout=30) as reply:
             answer = json.load(reply)
@@ -150,11 +160,9 @@ class Machine:
 
     def log_in(self) -> None:
         """With a key of the administrator."""
-        import base64
-
-        made = json.loads(self.container.inside("trainshed", "credentials", "create", "--json"))
+        made = json.loads(self.host.inside("trainshed", "credentials", "create", "--json"))
         pair = base64.b64encode(f"{made['access_key']}:{made['secret_key']}".encode()).decode()
-        request = urllib.request.Request(f"{self.container.urls['api']}/auth.login", b"{}")
+        request = urllib.request.Request(f"{self.url('api')}/auth.login", b"{}")
         request.add_header("Authorization", f"Basic {pair}")
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=30) as reply:
@@ -191,21 +199,11 @@ class Machine:
         for task in tasks["tasks"][:5]:
             for endpoint in ("events.scalar_metrics_iter_histogram", "events.get_task_log"):
                 total.update(json.dumps(self.call(endpoint, task=task["id"]), sort_keys=True).encode())
-        request = urllib.request.Request(f"{self.container.urls['files']}/team/model.bin")
+        request = urllib.request.Request(f"{self.url('files')}/team/model.bin")
         request.add_header("Authorization", f"Bearer {self.keys['token']}")
         with urllib.request.urlopen(request, timeout=30) as reply:
             total.update(reply.read())
         return total.hexdigest()
-
-    def pid(self, unit: str) -> int:
-        """Of a unit's process in the container; 0 for none."""
-        return int(self.container.inside("systemctl", "show", "--property=MainPID", "--value", unit))
-
-
-def cgroups() -> list[str]:
-    """What a container needs for a systemd of its own."""
-    hybrid = Path("/sys/fs/cgroup/unified")
-    return [f"--volume={hybrid if hybrid.is_dir() else '/sys/fs/cgroup'}:/sys/fs/cgroup:rw", "--cgroupns=host"]
 
 
 @pytest.fixture(scope="module")
@@ -217,40 +215,40 @@ def base(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def machine(docker: Docker, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """One that runs the old version, with data."""
+    if os.geteuid() != 0 or shutil.which("nsenter") is None:
+        pytest.skip("a host of its own needs root, unshare and nsenter")
     folder = tmp_path_factory.mktemp("upgrade")
-    houses = {version: wheels(version, folder / "checkouts") for version in CHANGES}
-    docker("import", base, "trainshed-host")
-    options = [
-        *("--tmpfs=/run", "--tmpfs=/tmp:exec", "--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined"),
-        *("--security-opt=apparmor=unconfined", "--env=container=docker", "--stop-signal=SIGRTMIN+3", *cgroups()),
-        *(
-            f"--volume=/dev/null:/etc/systemd/system/{unit}"
-            for unit in ("systemd-udevd.service", "systemd-resolved.service")
-        ),
-    ]
-    with container(docker, "trainshed-host", *options, command=("/sbin/init",)) as made:
-        ready = ("running", "degraded")
-        wait_until(
-            lambda: made.inside("systemctl", "is-system-running", ok=(0, 1)).strip() in ready, seconds=60, poll=0.5
-        )
-        host = Machine(container=made, folder=folder, houses=houses)
+    ports = dict(zip(("web", "api", "files"), free_ports(3), strict=True))
+    host = SystemdHost(folder)
+    try:
+        host.unpack(base)
+        drop_in = host.root / "etc/systemd/system/trainshed.service.d"
+        drop_in.mkdir()
+        names = {"web": "TRAINSHED__WEB", "api": "APISERVER__LISTEN", "files": "FILESERVER__LISTEN"}
+        words = " ".join(f"CLEARML__{names[name]}__PORT={port}" for name, port in ports.items())
+        (drop_in / "ports.conf").write_text(f"[Service]\nEnvironment={words}\n")
+        host.boot()
+        houses = {version: wheels(version, folder / "checkouts") for version in CHANGES}
+        made = Machine(host=host, ports=ports, houses=houses)
         play = folder / "deploy.yml"
         play.write_text(PLAY)
-        host.play(play, trainshed_version=OLD, trainshed_wheelhouse=str(houses[OLD]))
-        assert host.serves() == OLD
-        host.log_in()
-        host.fill()
-        yield host
+        made.play(play, trainshed_version=OLD, trainshed_wheelhouse=str(houses[OLD]))
+        assert made.serves() == OLD
+        made.log_in()
+        made.fill()
+        yield made
+    finally:
+        host.remove()
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(machine: Machine) -> None:
-    before = machine.container.inside("find", "/opt/trainshed", "/etc", "-newer", "/opt/trainshed/current")
+    before = machine.host.inside("find", "/opt/trainshed", "/etc", "-newer", "/opt/trainshed/current")
     said = machine.upgrade(NEW, "--check", "--diff")
     assert f"from {OLD} to {NEW}" in said
     assert machine.version == OLD
-    assert machine.container.inside("find", "/opt/trainshed", "/etc", "-newer", "/opt/trainshed/current") == before
+    assert machine.host.inside("find", "/opt/trainshed", "/etc", "-newer", "/opt/trainshed/current") == before
 
 
 @pytest.mark.parametrize("version", [DEAD, CORRUPTING])
@@ -258,7 +256,7 @@ def test_a_broken_version_is_left_within_a_minute_with_the_data_as_they_were(mac
     before = machine.checksum()
     said = machine.upgrade(version, ok=False)
     assert f"{OLD} runs, with its data as they were" in said
-    journal = json.loads(machine.container.inside("trainshed-upgrade", "status"))
+    journal = json.loads(machine.host.inside("trainshed-upgrade", "status"))
     assert journal["times"]["returned"] - journal["times"]["stopping"] < 60
     assert machine.serves() == OLD
     assert machine.checksum() == before
@@ -291,37 +289,40 @@ def test_a_rollback_asks_first_and_takes_the_data_back(machine: Machine) -> None
 
 
 def test_a_second_operator_is_told_who_has_the_host(machine: Machine) -> None:
-    machine.container.inside("trainshed-upgrade", "lock", "--run=1", "--who=bob@home")
+    machine.host.inside("trainshed-upgrade", "lock", "--run=1", "--who=bob@home")
     said = " ".join(machine.upgrade(NEW, ok=False).split())
     assert "bob@home since" in said
     assert machine.version == OLD
-    machine.container.inside("trainshed-upgrade", "unlock", "--run=1")
+    machine.host.inside("trainshed-upgrade", "unlock", "--run=1")
 
 
 def test_whatever_is_killed_and_whenever_the_host_serves_whole_data(machine: Machine) -> None:
     chance = random.Random(os.environ.get("TRAINSHED_SEED", "1"))
     before = machine.checksum()
     for number in range(KILLS):
-        docker = machine.container.docker
-        docker(
-            *("exec", "--detach", machine.container.id, "trainshed-upgrade", "switch"),
-            *(f"--to={NEW}", "--who=ann@desk"),
+        switch = ["trainshed-upgrade", "switch", f"--to={NEW}", "--who=ann@desk"]
+        asking = subprocess.Popen(
+            [*machine.host.enter(), *switch],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        moment = chance.uniform(0.3, 6)
+        moment = chance.uniform(0.3, 8)
         what = ("program", "server", "machine")[number % 3]
         time.sleep(moment)
-        unit = {"program": "trainshed-upgrade.service", "server": "trainshed.service"}.get(what)
-        if unit is None:
-            docker("kill", machine.container.id)
-            docker("start", machine.container.id)
+        if what == "machine":
+            machine.host.cut_power()
+            machine.host.boot()
         else:
-            machine.container.inside("systemctl", "kill", "--signal=SIGKILL", "--kill-whom=all", unit, ok=(0, 1))
-        phase = json.loads(machine.container.inside("trainshed-upgrade", "status")).get("phase")
+            unit = {"program": "trainshed-upgrade.service", "server": "trainshed.service"}[what]
+            machine.host.inside("systemctl", "kill", "--signal=SIGKILL", "--kill-whom=all", unit, ok=(0, 1))
+        asking.wait(120)
+        phase = json.loads(machine.host.inside("trainshed-upgrade", "status")).get("phase")
         wait_until(lambda: ended(machine), seconds=60, poll=0.2)
         version = machine.serves()
         print(f"KILLED {what} after {moment:.1f} s, seen {phase}: {version}")
         assert machine.checksum() == before, f"{what} killed after {moment} s"
-        machine.container.inside("trainshed-upgrade", "switch", f"--to={NEW}")
+        machine.host.inside("trainshed-upgrade", "switch", f"--to={NEW}")
         assert machine.serves() == NEW
         assert machine.checksum() == before
         machine.back()
@@ -330,7 +331,7 @@ def test_whatever_is_killed_and_whenever_the_host_serves_whole_data(machine: Mac
 
 def ended(machine: Machine) -> bool:
     """Whether no upgrade is under way."""
-    said = machine.container.inside("trainshed-upgrade", "status", ok=(0, 1, 9))
+    said = machine.host.inside("trainshed-upgrade", "status", ok=(0, 1, 9))
     return bool(said.strip()) and json.loads(said).get("phase") in ("committed", "returned", "dropped")
 
 
@@ -339,7 +340,7 @@ def test_an_operator_whose_controller_dies_runs_it_again(machine: Machine) -> No
     told = {"trainshed_version": NEW, "trainshed_wheelhouse": str(machine.houses[NEW])}
     run = machine.begin(ROOT / "playbooks/upgrade.yml", **told)
     wait_until(
-        lambda: json.loads(machine.container.inside("trainshed-upgrade", "status"))["phase"] == "stopping", seconds=120
+        lambda: json.loads(machine.host.inside("trainshed-upgrade", "status"))["phase"] == "stopping", seconds=120
     )
     run.kill()
     run.communicate()
