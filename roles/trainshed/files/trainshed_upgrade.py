@@ -974,6 +974,8 @@ def health(layout: Layout, options: argparse.Namespace, found: dict[str, Any]) -
 
 def last_backup(layout: Layout, options: argparse.Namespace, found: dict[str, Any]) -> list[str]:
     """A backup is made now, or one is there that is young enough."""
+    if found["restore"]:
+        return []
     names = sorted(path.name for path in Path(options.backups, "backups").glob("2*")) if options.backups else []
     hours = None
     if names:
