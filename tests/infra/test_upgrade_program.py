@@ -261,7 +261,7 @@ def test_a_second_operator_is_told_who_has_the_host(host: Host) -> None:
     assert host.call("lock", "--run=1", "--who=ann@desk").returncode == 0  # the same run
     second = host.call("lock", "--run=2", "--who=bob@home")
     assert second.returncode == 9
-    assert second.stderr.startswith("ann@desk since 20")
+    assert second.stderr.startswith("this host is being upgraded: ann@desk has it since 20")
     assert "trainshed_take_lock=true" in second.stderr
     assert host.switch("0.2.0", "--run=2").returncode == 9
     assert host.current == "0.1.0"

@@ -826,7 +826,7 @@ def lease_file(layout: Layout) -> Path:
 
 
 def held_by(holder: Mapping[str, Any]) -> str:
-    return f"{holder.get('who', 'somebody')} since {holder.get('since', 'some time')}"
+    return f"{holder.get('who', 'somebody')} has it since {holder.get('since', 'some time')}"
 
 
 def lease(layout: Layout, options: argparse.Namespace) -> int:
@@ -840,7 +840,7 @@ def lease(layout: Layout, options: argparse.Namespace) -> int:
     if other and silent < LEASE_SECONDS and not options.take:
         left = LEASE_SECONDS - silent
         raise Trouble(
-            f"{held_by(holder)} is upgrading this host; if that run is dead, wait {left:.0f} s or say -e trainshed_take_lock=true"
+            f"this host is being upgraded: {held_by(holder)}; if that run is dead, wait {left:.0f} s or say -e trainshed_take_lock=true"
         )
     since = datetime.now(UTC).isoformat(timespec="seconds") if other or not holder else holder["since"]
     write(file, {"run": options.run, "who": options.who, "since": since, "touched": time.time()})
