@@ -840,7 +840,8 @@ def lease(layout: Layout, options: argparse.Namespace) -> int:
     if other and silent < LEASE_SECONDS and not options.take:
         left = LEASE_SECONDS - silent
         raise Trouble(
-            f"this host is being upgraded: {held_by(holder)}; if that run is dead, wait {left:.0f} s or say -e trainshed_take_lock=true"
+            f"this host is being upgraded: {held_by(holder)}; if that run is dead, "
+            f"wait {left:.0f} s or say -e trainshed_take_lock=true"
         )
     since = datetime.now(UTC).isoformat(timespec="seconds") if other or not holder else holder["since"]
     write(file, {"run": options.run, "who": options.who, "since": since, "touched": time.time()})
