@@ -127,9 +127,16 @@ class SystemdHost:
     def remove(self) -> None:
         """It and all it has."""
         self.cut_power()
-        for folder in sorted(self.cgroup.rglob("*"), reverse=True) if self.cgroup.is_dir() else []:
-            if folder.is_dir():
-                folder.rmdir()
-        if self.cgroup.is_dir():
-            self.cgroup.rmdir()
+        wait_until(self._left_no_cgroup, seconds=BOOT_SECONDS, poll=0.1)  # the dead are gone when their parents know
         shutil.rmtree(self.root)
+
+    def _left_no_cgroup(self) -> bool:
+        try:
+            for folder in sorted((path for path in self.cgroup.rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
+            self.cgroup.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
