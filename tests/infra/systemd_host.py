@@ -1,6 +1,6 @@
 """A host of its own beside this machine's: a root folder in which systemd is the first process, in its own namespaces.
 
-It shares the network, so what listens there listens here. It is killed as a power cut does it, and boots again.
+It shares the network, so what listens there listens here, and may not set anything of the kernel. It is killed as a power cut does it, and boots again.
 """
 
 import os
@@ -27,6 +27,8 @@ set -e
 mount --rbind "$1" "$1"
 cd "$1"
 mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
