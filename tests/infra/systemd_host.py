@@ -1,6 +1,7 @@
 """A host of its own beside this machine's: a root folder in which systemd is the first process, in its own namespaces.
 
-It shares the network, so what listens there listens here, and may not set anything of the kernel. It is killed as a power cut does it, and boots again.
+It shares the network, so what listens there listens here, and may not set anything of the kernel. It is killed as a power
+cut does it, and boots again.
 """
 
 import os

@@ -207,9 +207,9 @@ class Machine:
 @pytest.fixture(scope="module")
 def base(request: pytest.FixtureRequest) -> Path:
     """The root of every image before anything of ours is in it."""
-    if not list((ROOT / "build/cache").glob("base-*.tar")):
+    if not list((ROOT / "build/cache").glob("base-amd64-*.tar")):
         request.getfixturevalue("baked")
-    return max((ROOT / "build/cache").glob("base-*.tar"), key=lambda path: path.stat().st_mtime)
+    return max((ROOT / "build/cache").glob("base-amd64-*.tar"), key=lambda path: path.stat().st_mtime)
 
 
 @pytest.fixture(scope="module")
