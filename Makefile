@@ -68,8 +68,9 @@ soak: ## the fault tests in full, and long searches for a counterexample
 
 test-all: check test-faults test-fuzz test-sdk test-proxies test-image ## everything
 
+# With extras: an older pip, Debian 12's, looks for another version of what only a dependency asks for with an extra.
 lock: ## pin versions and hashes again
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header -q server/pyproject.toml provisioning/pyproject.toml requirements-dev.in -o requirements.lock
 
 lock-images: ## pin the Debian packages of the images again: weekly, and after a change of a packages.txt (root)

@@ -11,7 +11,7 @@ from trainshed_provision.errors import Exit, ShedError
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
 
 LOCK = """\
-blinker==1.9.0 \\
+blinker[all, fast]==1.9.0 \\
     --hash=sha256:aa
     # via flask
 colorama==0.4.6 ; sys_platform == 'win32' \\

@@ -49,7 +49,9 @@ def parse_lock(lock: str) -> list[Locked]:
     """The entries of a requirements.lock as `uv pip compile` writes it, with its `# via` comments."""
     entries = []
     for block in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE):
-        head = re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)(?: *; *([^\\\n]+?))? *\\?$", block, flags=re.MULTILINE)
+        head = re.match(
+            r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?: *; *([^\\\n]+?))? *\\?$", block, flags=re.MULTILINE
+        )
         if not head:
             continue
         lines = block.splitlines()
