@@ -53,7 +53,7 @@ test-sdk: ## the real clearml client and agent against live servers (they mostly
 test-proxies: ## the client through nginx and HAProxy, set up as docs/addresses.md says (without them: skipped)
 	$(BIN)/pytest -m proxies -n 2 --dist loadgroup
 
-test-image: ## bake, boot, log an experiment, reboot, compare (root; about 8 minutes)
+test-image: ## bake, boot, log an experiment, reboot, compare, publish, upgrade (root; about 39 minutes)
 	$(BIN)/pytest -p no:cacheprovider -m image
 
 test-formats: ## boot the VMDK, the VHD and the archive for Google on hardware of their kind (root; 6 minutes)
